@@ -1,0 +1,84 @@
+import type { FileProblem } from 'bulkhead/protocol';
+import type { ColumnType, Generated, Kysely, Selectable, Transaction } from 'kysely';
+
+/** `int8` columns are JavaScript numbers on every engine: sizes and versions stay below 2^53. */
+type Timestamp = ColumnType<Date, Date | string, Date | string>;
+type GeneratedTimestamp = ColumnType<Date, Date | string | undefined, Date | string>;
+
+/** A reservation: what a client promised, and what came of it. `id` becomes the asset's id. */
+export interface UploadsTable {
+  id: string;
+  user_id: string;
+  client_id: string;
+  key: string;
+  filename: string;
+  path: string | null;
+  mime_type: string;
+  size: number;
+  checksum: string;
+  state: 'pending' | 'finalized' | 'rejected';
+  /** Once finalized: the asset, which is another one when the bytes were a duplicate. */
+  asset_id: string | null;
+  is_duplicate: Generated<boolean>;
+  /** Once rejected: why, so that a repeat gives the same answer. */
+  error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
+  expires_at: Timestamp;
+  created_at: GeneratedTimestamp;
+}
+
+/** One file of one user's library. A checksum stands at most once per user. */
+export interface AssetsTable {
+  id: string;
+  user_id: string;
+  key: string;
+  filename: string;
+  path: string | null;
+  /** By magic bytes. */
+  mime_type: string;
+  size: number;
+  checksum: string;
+  width: number | null;
+  height: number | null;
+  image_key: string | null;
+  thumbnail_key: string | null;
+  processed: Generated<boolean>;
+  embedded: Generated<boolean>;
+  /** Failed for good in either stage; a redrive clears it. */
+  failed: Generated<boolean>;
+  processing_error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
+  processing_retry_count: Generated<number>;
+  embedding_error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
+  embedding_retry_count: Generated<number>;
+  embedding_next_retry: ColumnType<
+    Date | null,
+    Date | string | null | undefined,
+    Date | string | null
+  >;
+  /** Words of name and path, lower case, one space between. */
+  search_words: string;
+  /** From the sequence `asset_version`: take `nextval` in every insert and update. */
+  version: ColumnType<number, number | undefined, number>;
+  created_at: GeneratedTimestamp;
+  updated_at: GeneratedTimestamp;
+}
+
+export interface EmbeddingsTable {
+  asset_id: string;
+  user_id: string;
+  /** The embedder's model id: vectors of different models are never compared. */
+  model: string;
+  /** pgvector's text form, `[0.1,0.2,…]`. */
+  vector: string;
+}
+
+export interface Schema {
+  uploads: UploadsTable;
+  assets: AssetsTable;
+  embeddings: EmbeddingsTable;
+}
+
+export type Database = Kysely<Schema>;
+/** Inside a transaction, this is the only handle that may be used: `Database` would wait for ever. */
+export type Tx = Transaction<Schema>;
+export type AssetRow = Selectable<AssetsTable>;
+export type UploadRow = Selectable<UploadsTable>;

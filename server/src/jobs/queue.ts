@@ -1,0 +1,41 @@
+import type { Tx } from '../database/schema.ts';
+
+/** The two background stages. */
+export type JobName = 'process' | 'embed';
+
+export interface JobData {
+  assetId: string;
+}
+
+export interface Job {
+  id: string;
+  data: JobData;
+  /** Counts from 1. */
+  attempt: number;
+  /** Aborted when the lease is lost or the worker stops: what runs then must not commit. */
+  signal: AbortSignal;
+}
+
+export interface EnqueueOptions {
+  /** Not before so many seconds from now. Default 0. */
+  startAfterSeconds?: number;
+  /** Higher goes first. Default 0; a person's retry is 10. */
+  priority?: number;
+}
+
+/**
+ * The job engine. Delivery is at least once: handlers are idempotent. A handler that throws is
+ * called again with backoff; one that wants another schedule enqueues the next attempt itself and
+ * returns.
+ */
+export interface Queue {
+  /** Inside the caller's transaction: the jobs exist exactly if it commits. */
+  enqueue(tx: Tx, name: JobName, jobs: readonly JobData[], options?: EnqueueOptions): Promise<void>;
+  /** Calls `handler` for each job, `concurrency` at once. */
+  work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
+  /** Jobs waiting or running. */
+  depth(name: JobName): Promise<number>;
+  start(): Promise<void>;
+  /** Lets running handlers finish for `graceMs`, then aborts their signals. */
+  stop(graceMs?: number): Promise<void>;
+}

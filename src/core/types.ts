@@ -1,0 +1,77 @@
+import type { UploadFailure } from '../errors/upload-error.ts';
+import type { AssetStage, FileProblem, Stats } from '../protocol/index.ts';
+import type { Upload, UploadStatus } from './upload-state.ts';
+
+/**
+ * What the person sees of all uploads at once. Immutable; a new object only when something changed,
+ * so it fits `useSyncExternalStore`. Counts are of files, bytes are bytes of file content.
+ */
+export interface Snapshot {
+  /** `idle`: nothing to do. `running`: work is under way. `paused`: by a person. `waiting`: for the
+   * network or a rate limit; `waitUntilMs` says when it goes on. */
+  readonly state: 'idle' | 'running' | 'paused' | 'waiting';
+  /** Why a lane waits: shown to the person. */
+  readonly wait: WaitReason | null;
+  /** Accepted files: everything but what restrictions refused and what was added twice. */
+  readonly total: number;
+  readonly totalBytes: number;
+  /** Files in each status; the numbers add up to all rows, refused ones included. */
+  readonly byStatus: Readonly<Record<UploadStatus, number>>;
+  /** Stored and known to the server: finalized, duplicates and everything later. */
+  readonly uploaded: number;
+  /** Thumbnail made. */
+  readonly processed: number;
+  /** Found by search. */
+  readonly searchable: number;
+  /** Ended without success: rejected, dead, and failed in processing for good. */
+  readonly failed: number;
+  readonly duplicates: number;
+  /** Bytes sent or found to be stored already, parts of files in flight included; never falls. */
+  readonly sentBytes: number;
+  /** Smoothed over the last seconds; 0 when idle. */
+  readonly bytesPerSecond: number;
+  /** Of the upload stage; null until it can be told. */
+  readonly secondsLeft: number | null;
+  /** The server's own counts for this user, over all sessions; null until it told them. */
+  readonly serverStats: Stats | null;
+  /** Whether server-side progress arrives: by the event stream, by polling, or not (yet). */
+  readonly watch: 'off' | 'stream' | 'polling';
+}
+
+export type WaitReason =
+  | { readonly kind: 'rate_limit'; readonly untilMs: number }
+  | { readonly kind: 'network'; readonly untilMs: number }
+  | { readonly kind: 'server'; readonly untilMs: number };
+
+/** Everything that can happen, in past tense. State events are never dropped; progress is coalesced. */
+export type UploaderEvent =
+  | { readonly type: 'upload-added'; readonly upload: Upload }
+  | { readonly type: 'upload-changed'; readonly upload: Upload; readonly previous: UploadStatus }
+  | { readonly type: 'upload-progressed'; readonly id: string; readonly sentBytes: number }
+  | {
+      readonly type: 'upload-finalized';
+      readonly id: string;
+      readonly assetId: string;
+      readonly isDuplicate: boolean;
+    }
+  | { readonly type: 'upload-searchable'; readonly id: string; readonly assetId: string }
+  | { readonly type: 'upload-failed'; readonly id: string; readonly failure: UploadFailure }
+  | {
+      readonly type: 'upload-retried';
+      readonly id: string;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly failure: UploadFailure;
+    }
+  | {
+      readonly type: 'asset-changed';
+      readonly assetId: string;
+      readonly stage: AssetStage;
+      readonly thumbnailUrl: string | null;
+      readonly error: FileProblem | null;
+    }
+  | { readonly type: 'lane-waited'; readonly wait: WaitReason }
+  | { readonly type: 'uploads-drained' };
+
+export type UploaderEventType = UploaderEvent['type'];
+export type EventOf<T extends UploaderEventType> = Extract<UploaderEvent, { type: T }>;

@@ -1,0 +1,6 @@
+/** The wire between the SDK and the server kit: zod schemas, their types, limits and error codes. */
+export * from './library.ts';
+export * from './limits.ts';
+export * from './problem.ts';
+export * from './progress.ts';
+export * from './upload.ts';

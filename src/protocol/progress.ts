@@ -1,0 +1,39 @@
+import * as z from 'zod/mini';
+import { assetStageSchema } from './library.ts';
+import { fileProblemSchema } from './problem.ts';
+
+/**
+ * One user's counts. They are cumulative: an asset that is searchable counts in `uploaded`,
+ * `processed` and `embedded`. `failed` are those that failed for good in either stage.
+ */
+export const statsSchema = z.object({
+  total: z.number(),
+  uploaded: z.number(),
+  processed: z.number(),
+  embedded: z.number(),
+  failed: z.number(),
+});
+export type Stats = z.infer<typeof statsSchema>;
+
+/** `GET /api/processing-stats`. `timestamp` is ISO 8601. */
+export const statsResponseSchema = z.object({ stats: statsSchema, timestamp: z.string() });
+
+/** How one asset changed. Apply it only when its version is newer than the one you hold. */
+export const assetChangeSchema = z.object({
+  id: z.string(),
+  version: z.number(),
+  stage: assetStageSchema,
+  thumbnailUrl: z.nullable(z.string()),
+  error: z.nullable(fileProblemSchema),
+});
+export type AssetChange = z.infer<typeof assetChangeSchema>;
+
+/**
+ * What `GET /api/sse/processing-updates` sends as `data:` lines. `assets` events carry
+ * `id: <version>`; a reconnect with `Last-Event-ID` receives every change since.
+ */
+export const processingEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('progress'), stats: statsSchema, timestamp: z.string() }),
+  z.object({ type: z.literal('assets'), changes: z.array(assetChangeSchema) }),
+]);
+export type ProcessingEvent = z.infer<typeof processingEventSchema>;

@@ -1,0 +1,107 @@
+import * as z from 'zod/mini';
+import { MAX_BATCH_FILES } from './limits.ts';
+import { fileProblemSchema } from './problem.ts';
+
+/** SHA-256 of the whole file: 64 lower-case hex digits. */
+export const checksumSchema = z
+  .string()
+  .check(z.regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits'));
+
+/** An asset's id, made by the server: a UUID. */
+export const assetIdSchema = z.uuid();
+
+/** What the client promises about a file before it may send it. */
+export const uploadRequestSchema = z.strictObject({
+  /** Names this file in every retry: the same id gives the same asset. Unique within the user. */
+  clientId: z.string().check(z.minLength(1), z.maxLength(128)),
+  filename: z.string().check(z.minLength(1)),
+  /** Path relative to the folder that was added, `/` between its segments. */
+  path: z.optional(z.string()),
+  mimeType: z.string().check(z.maxLength(255)),
+  /** Bytes. */
+  size: z.int().check(z.minimum(0)),
+  checksum: checksumSchema,
+});
+export type UploadRequest = z.infer<typeof uploadRequestSchema>;
+
+/** `GET /api/upload-url?…`: the same as one {@link uploadRequestSchema}, in a query string. */
+export const uploadUrlQuerySchema = z.strictObject({
+  clientId: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
+  filename: z.string().check(z.minLength(1)),
+  mimeType: z.string().check(z.maxLength(255)),
+  size: z.coerce.number().check(z.int(), z.minimum(0)),
+  checksum: checksumSchema,
+});
+
+/** What permits one PUT to the object store. */
+export const credentialSchema = z.object({
+  uploadUrl: z.string(),
+  assetId: assetIdSchema,
+  /** The object's key in the store. */
+  pathname: z.string(),
+  method: z.literal('PUT'),
+  /** Headers the PUT must carry, exactly. */
+  headers: z.record(z.string(), z.string()),
+  /** ISO 8601, by the server's clock. */
+  expiresAt: z.string(),
+  /** Milliseconds from the answer until expiry: counts without trusting the client's clock. */
+  expiresInMs: z.number(),
+});
+export type Credential = z.infer<typeof credentialSchema>;
+
+export const uploadUrlsRequestSchema = z.strictObject({
+  files: z.array(uploadRequestSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
+});
+
+/** What finalize answers for one upload. */
+export const finalizedAssetSchema = z.object({
+  id: assetIdSchema,
+  blobUrl: z.string(),
+  /** True when the user already had these bytes: `id` is the asset they had. */
+  isDuplicate: z.boolean(),
+  needsProcessing: z.boolean(),
+});
+export type FinalizedAsset = z.infer<typeof finalizedAssetSchema>;
+
+export const uploadUrlResultSchema = z.discriminatedUnion('status', [
+  z.object({ clientId: z.string(), status: z.literal('granted'), credential: credentialSchema }),
+  /** The user already has these bytes: nothing to send, nothing to finalize. */
+  z.object({ clientId: z.string(), status: z.literal('duplicate'), asset: finalizedAssetSchema }),
+  z.object({ clientId: z.string(), status: z.literal('rejected'), error: fileProblemSchema }),
+]);
+export type UploadUrlResult = z.infer<typeof uploadUrlResultSchema>;
+
+/** One result per file, in the order of the request. */
+export const uploadUrlsResponseSchema = z.object({ results: z.array(uploadUrlResultSchema) });
+
+const finalizeItemSchema = z.strictObject({
+  assetId: assetIdSchema,
+  /** When given, it must be the checksum that was promised. */
+  checksum: z.optional(checksumSchema),
+});
+export type FinalizeItem = z.infer<typeof finalizeItemSchema>;
+
+/** `POST /api/upload-complete`: one upload, or up to 500. */
+export const uploadCompleteRequestSchema = z.union([
+  finalizeItemSchema,
+  z.strictObject({
+    uploads: z.array(finalizeItemSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
+  }),
+]);
+
+/** Answer to a single upload. */
+export const uploadCompleteResponseSchema = z.object({
+  success: z.literal(true),
+  asset: finalizedAssetSchema,
+});
+
+export const finalizeResultSchema = z.discriminatedUnion('success', [
+  z.object({ assetId: z.string(), success: z.literal(true), asset: finalizedAssetSchema }),
+  z.object({ assetId: z.string(), success: z.literal(false), error: fileProblemSchema }),
+]);
+export type FinalizeResult = z.infer<typeof finalizeResultSchema>;
+
+/** Answer to a batch: one result per upload, in the order of the request. */
+export const uploadCompleteBatchResponseSchema = z.object({
+  results: z.array(finalizeResultSchema),
+});
