@@ -12,7 +12,7 @@ export interface Snapshot {
   readonly state: 'idle' | 'running' | 'paused' | 'waiting';
   /** Why a lane waits: shown to the person. */
   readonly wait: WaitReason | null;
-  /** Accepted files: everything but what restrictions refused and what was added twice. */
+  /** Files to bring over: all that were added but for refused and cancelled ones. */
   readonly total: number;
   readonly totalBytes: number;
   /** Files in each status; the numbers add up to all rows, refused ones included. */

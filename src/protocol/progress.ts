@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { assetStageSchema } from './library.ts';
+import { MAX_BATCH_FILES } from './limits.ts';
 import { fileProblemSchema } from './problem.ts';
+import { assetIdSchema } from './upload.ts';
 
 /**
  * One user's counts. They are cumulative: an asset that is searchable counts in `uploaded`,
@@ -17,6 +19,7 @@ export type Stats = z.infer<typeof statsSchema>;
 
 /** `GET /api/processing-stats`. `timestamp` is ISO 8601. */
 export const statsResponseSchema = z.object({ stats: statsSchema, timestamp: z.string() });
+export type StatsResponse = z.infer<typeof statsResponseSchema>;
 
 /** How one asset changed. Apply it only when its version is newer than the one you hold. */
 export const assetChangeSchema = z.object({
@@ -37,3 +40,10 @@ export const processingEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('assets'), changes: z.array(assetChangeSchema) }),
 ]);
 export type ProcessingEvent = z.infer<typeof processingEventSchema>;
+
+/** `POST /api/assets/changes`: where these assets stand now, for what a stream may have missed. */
+export const assetChangesRequestSchema = z.strictObject({
+  ids: z.array(assetIdSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
+});
+/** Ids that are unknown, or another user's, are left out. */
+export const assetChangesResponseSchema = z.object({ changes: z.array(assetChangeSchema) });

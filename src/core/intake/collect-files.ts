@@ -1,0 +1,90 @@
+/** What `add()` takes. A drop's DataTransfer may hold whole folders. */
+export type AddInput = Iterable<File> | ArrayLike<File> | AsyncIterable<File> | DataTransfer;
+
+/** A file and where it stood in the folder that was added. */
+export interface CollectedFile {
+  readonly file: File;
+  /** `/` between segments, no leading slash; the bare name outside of folders. */
+  readonly path: string;
+}
+
+/** A file or folder that the browser listed but could not open. The others go on. */
+export interface UnreadableEntry {
+  readonly path: string;
+  readonly error: unknown;
+}
+
+export type Collected = CollectedFile | UnreadableEntry;
+
+const isDataTransfer = (input: AddInput): input is DataTransfer =>
+  typeof DataTransfer !== 'undefined' && input instanceof DataTransfer;
+
+/**
+ * All files of `input`, folders walked, as they are found: the caller uploads the first ones while
+ * the rest is still being listed.
+ *
+ * A DataTransfer is read before the first `await`, because browsers empty it when the drop event's
+ * handler returns.
+ */
+export function collectFiles(input: AddInput): AsyncIterable<Collected> | Iterable<Collected> {
+  if (isDataTransfer(input)) return walkDrop(input);
+  if (Symbol.asyncIterator in input) return fromAsync(input);
+  return fromSync(Symbol.iterator in input ? input : Array.from(input));
+}
+
+const withPath = (file: File): CollectedFile => ({
+  file,
+  path: (file.webkitRelativePath || file.name).normalize('NFC'),
+});
+
+function* fromSync(files: Iterable<File>): Iterable<CollectedFile> {
+  for (const file of files) yield withPath(file);
+}
+
+async function* fromAsync(files: AsyncIterable<File>): AsyncIterable<CollectedFile> {
+  for await (const file of files) yield withPath(file);
+}
+
+function walkDrop(drop: DataTransfer): AsyncIterable<Collected> {
+  const roots: (FileSystemEntry | File)[] = [];
+  for (const item of Array.from(drop.items)) {
+    if (item.kind !== 'file') continue;
+    const root = item.webkitGetAsEntry?.() ?? item.getAsFile();
+    if (root) roots.push(root);
+  }
+  return walkAll(roots);
+}
+
+async function* walkAll(roots: readonly (FileSystemEntry | File)[]): AsyncIterable<Collected> {
+  for (const root of roots) {
+    if (root instanceof File) yield withPath(root);
+    else yield* walkEntry(root);
+  }
+}
+
+async function* walkEntry(entry: FileSystemEntry): AsyncIterable<Collected> {
+  const path = entry.fullPath.replace(/^\//, '').normalize('NFC');
+  try {
+    if (entry.isFile) {
+      yield { file: await fileOf(entry as FileSystemFileEntry), path };
+      return;
+    }
+    const reader = (entry as FileSystemDirectoryEntry).createReader();
+    for (;;) {
+      // Chromium lists at most 100 entries a call: ask until it gives none.
+      const entries = await readEntries(reader);
+      if (entries.length === 0) return;
+      for (const child of entries) yield* walkEntry(child);
+    }
+  } catch (error) {
+    yield { path, error };
+  }
+}
+
+function fileOf(entry: FileSystemFileEntry): Promise<File> {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
+
+function readEntries(reader: FileSystemDirectoryReader): Promise<FileSystemEntry[]> {
+  return new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+}

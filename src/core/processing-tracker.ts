@@ -1,0 +1,152 @@
+import { UploadError, type UploadFailure } from '../errors/upload-error.ts';
+import type { AssetChange, FileProblem, Stats } from '../protocol/index.ts';
+import type { TimerHandle } from '../runtime/runtime.ts';
+import type { StageContext } from './stages/stage.ts';
+import { isEnded, type Upload } from './upload-state.ts';
+
+/** News of assets that finalize has not named yet; a batch's answer is at most this far behind. */
+const MAX_EARLY_CHANGES = 5_000;
+/** Without news for so long, ask: the stream may have lost some. */
+const ASK_AFTER_SILENCE_MS = 10_000;
+const ASK_AT_ONCE = 500;
+
+function toFailure(error: FileProblem | null): UploadFailure | null {
+  return error && new UploadError(error.code, error.detail).toFailure();
+}
+
+/** Follows finalized uploads through processing and embedding until they are searchable. */
+export class ProcessingTracker {
+  readonly #context: StageContext;
+  readonly #onChange: () => void;
+  /** Uploads that are not searchable yet, by asset. Two uploads may share one asset. */
+  readonly #pending = new Map<string, string>();
+  readonly #early = new Map<string, AssetChange>();
+  #stopWatching: (() => void) | undefined;
+  #askTimer: TimerHandle | undefined;
+  #isAsking = false;
+  #watch: 'off' | 'stream' | 'polling' = 'off';
+  #stats: Stats | null = null;
+
+  constructor(context: StageContext, onChange: () => void) {
+    this.#context = context;
+    this.#onChange = onChange;
+  }
+
+  get watch(): 'off' | 'stream' | 'polling' {
+    return this.#watch;
+  }
+
+  get stats(): Stats | null {
+    return this.#stats;
+  }
+
+  /** Uploads on their way to being searchable. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  get #isWatching(): boolean {
+    return this.#stopWatching !== undefined;
+  }
+
+  /** Listens before the first finalize, so that no news is missed. */
+  start(): void {
+    const { adapter } = this.#context;
+    if (this.#stopWatching || !adapter.watch) return;
+    this.#stopWatching = adapter.watch({
+      onConnected: (how) => {
+        this.#watch = how;
+        this.#onChange();
+        void this.#ask();
+      },
+      onDisconnected: () => {
+        this.#watch = 'off';
+        this.#onChange();
+      },
+      onStats: (stats) => {
+        this.#stats = stats;
+        this.#onChange();
+      },
+      onChanges: (changes) => {
+        for (const change of changes) this.#take(change);
+        this.#armAsk();
+      },
+    });
+    this.#armAsk();
+  }
+
+  stop(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    this.#watch = 'off';
+    if (this.#askTimer !== undefined) this.#context.runtime.clearTimer(this.#askTimer);
+    this.#askTimer = undefined;
+    this.#early.clear();
+  }
+
+  /** Takes an upload that the server acknowledged. */
+  accept(upload: Upload): void {
+    if (isEnded(upload.status) || !('assetId' in upload)) return;
+    this.#pending.set(upload.assetId, upload.id);
+    const early = this.#early.get(upload.assetId);
+    if (!early) return;
+    this.#early.delete(upload.assetId);
+    this.#apply(upload.id, early);
+  }
+
+  #take(change: AssetChange): void {
+    const { id: assetId, stage, thumbnailUrl, error } = change;
+    this.#context.emitter.emit({ type: 'asset-changed', assetId, stage, thumbnailUrl, error });
+    const uploadId = this.#pending.get(assetId);
+    if (uploadId !== undefined) {
+      this.#apply(uploadId, change);
+      return;
+    }
+    const known = this.#early.get(assetId);
+    if (known && known.version >= change.version) return;
+    this.#early.set(assetId, change);
+    if (this.#early.size > MAX_EARLY_CHANGES) {
+      const [oldest] = this.#early.keys();
+      if (oldest !== undefined) this.#early.delete(oldest);
+    }
+  }
+
+  #apply(uploadId: string, { id: assetId, version, stage, error }: AssetChange): void {
+    const event = { type: 'asset-changed', version, stage, failure: toFailure(error) } as const;
+    const upload = this.#context.ledger.apply(uploadId, event);
+    if (isEnded(upload.status)) {
+      this.#pending.delete(assetId);
+      this.#context.wake();
+    }
+  }
+
+  #armAsk(): void {
+    const { runtime } = this.#context;
+    if (this.#askTimer !== undefined) runtime.clearTimer(this.#askTimer);
+    this.#askTimer = runtime.setTimer(() => void this.#ask(), ASK_AFTER_SILENCE_MS);
+  }
+
+  /** Asks for the state of what is pending, oldest first. */
+  async #ask(): Promise<void> {
+    const { adapter, signal, runtime } = this.#context;
+    if (this.#isAsking || !this.#isWatching) return;
+    if (!adapter.assetChanges || this.#pending.size === 0) {
+      this.#armAsk();
+      return;
+    }
+    this.#isAsking = true;
+    try {
+      const ids = [...this.#pending.keys()];
+      for (let at = 0; at < ids.length; at += ASK_AT_ONCE) {
+        const changes = await adapter.assetChanges(ids.slice(at, at + ASK_AT_ONCE), signal);
+        for (const change of changes) this.#take(change);
+      }
+    } catch (error) {
+      // The next silence asks again; only what is not a failed request is worth reporting.
+      if (!(error instanceof UploadError) && !signal.aborted) runtime.reportError(error);
+    } finally {
+      this.#isAsking = false;
+      if (this.#isWatching) this.#armAsk();
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { Ledger } from './ledger.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Snapshot } from './types.ts';
+
+export interface Switches {
+  readonly isPaused: boolean;
+  readonly isStarted: boolean;
+}
+
+/** The sums of this moment. O(1) in the number of uploads. */
+export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switches): Snapshot {
+  const by = { ...ledger.counts };
+  const isWorking = ledger.unfinished > 0;
+  const isFollowing = pipeline.tracker.pendingCount > 0;
+  const wait = isWorking && !switches.isPaused ? pipeline.wait() : null;
+  const bytesPerSecond = isWorking ? ledger.bytesPerSecond() : 0;
+  const inLibrary = by.processing + by.embedding + by.searchable + by['processing-failed'];
+  return Object.freeze({
+    state: stateOf(isWorking, isFollowing, wait !== null, switches),
+    wait,
+    total: ledger.size - by.rejected - by.cancelled,
+    totalBytes: ledger.acceptedBytes,
+    byStatus: Object.freeze(by),
+    uploaded: inLibrary + by.duplicate,
+    processed: by.embedding + by.searchable + by.duplicate,
+    searchable: by.searchable + by.duplicate,
+    failed: by.rejected + by.dead + by['processing-failed'],
+    duplicates: by.duplicate,
+    sentBytes: ledger.sentBytes,
+    bytesPerSecond,
+    secondsLeft: bytesPerSecond > 0 ? Math.ceil(ledger.remainingBytes / bytesPerSecond) : null,
+    serverStats: pipeline.tracker.stats,
+    watch: pipeline.tracker.watch,
+  });
+}
+
+function stateOf(
+  isWorking: boolean,
+  isFollowing: boolean,
+  isWaiting: boolean,
+  { isPaused, isStarted }: Switches,
+): Snapshot['state'] {
+  if (isPaused) return isWorking ? 'paused' : 'idle';
+  if (isWorking && !isStarted) return 'idle';
+  if (isWaiting) return 'waiting';
+  return isWorking || isFollowing ? 'running' : 'idle';
+}

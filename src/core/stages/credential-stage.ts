@@ -1,0 +1,169 @@
+import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import type { CredentialResult } from '../../transports/adapter.ts';
+import { Lane } from '../lane.ts';
+import { RowQueue } from '../row-queue.ts';
+import type { WaitReason } from '../types.ts';
+import type { Upload } from '../upload-state.ts';
+import { judgeFailure, type Stage, type StageContext, stillIn } from './stage.ts';
+
+/** Files per request, at most: what one answer grants must be sent before it expires. */
+const BATCH_FILES = 200;
+/** Credentials are asked for this long ahead of their use. */
+const AHEAD_MS = 60_000;
+/** Each further request may wait a little longer for a fuller batch, up to this. */
+const LINGER_STEP_MS = 250;
+const LONGEST_LINGER_MS = 6_000;
+
+export interface CredentialStageOptions {
+  /** PUTs per second over the last seconds; 0 at the start. */
+  readonly putsPerSecond: () => number;
+  /** Uploads that hold a credential and wait for their PUT. */
+  readonly readyCount: () => number;
+  readonly putConcurrency: number;
+  /** No more hashed uploads will come soon: do not wait for a fuller batch. */
+  readonly isUpstreamIdle: () => boolean;
+  readonly granted: (upload: Upload, result: CredentialResult & { status: 'granted' }) => void;
+  readonly duplicateFound: (upload: Upload) => void;
+  readonly onWait: (wait: WaitReason) => void;
+}
+
+/**
+ * `hashed` → `ready`: asks for credentials in batches, just ahead of their use. Batches grow with the
+ * speed of the PUTs, and requests grow apart, so that a slow link does not let credentials expire
+ * and a fast one does not run into the server's limit of requests.
+ */
+export class CredentialStage implements Stage {
+  readonly lane: Lane;
+  readonly #context: StageContext;
+  readonly #options: CredentialStageOptions;
+  readonly #queue: RowQueue;
+  #requests = 0;
+  #lingerUntilMs = 0;
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(context: StageContext, options: CredentialStageOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#queue = new RowQueue(context.runtime, () => context.wake());
+    this.lane = new Lane({
+      concurrency: 1,
+      breakerThreshold: 2,
+      runtime: context.runtime,
+      onWake: () => context.wake(),
+      onWait: options.onWait,
+    });
+  }
+
+  /** Hashed uploads that wait for a credential. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  accept(upload: Upload, delayMs = 0): void {
+    this.#queue.push(upload.id, upload.isUrgent, delayMs);
+  }
+
+  /** How many credentials should be at hand: what the PUTs use up in a minute. */
+  #target(): number {
+    const { putsPerSecond, putConcurrency } = this.#options;
+    const inAMinute = putsPerSecond() * (AHEAD_MS / 1_000);
+    return Math.min(Math.max(inAMinute, putConcurrency * 2), BATCH_FILES * 2);
+  }
+
+  pump(): void {
+    if (this.lane.free() === 0 || this.#queue.size === 0) return;
+    const ready = this.#options.readyCount();
+    const target = this.#target();
+    if (ready > target / 2) return;
+    const maxBatch = Math.min(BATCH_FILES, this.#context.adapter.capabilities.maxBatchFiles);
+    const wanted = Math.min(Math.ceil(target - ready), maxBatch);
+    if (this.#queue.size < wanted && !this.#options.isUpstreamIdle() && this.#mustLinger()) return;
+
+    const batch: (Upload & { status: 'hashed' })[] = [];
+    while (batch.length < wanted) {
+      const id = this.#queue.take();
+      if (id === undefined) break;
+      const upload = stillIn(this.#context.ledger, id, 'hashed');
+      if (upload) batch.push(upload);
+    }
+    if (batch.length === 0) return;
+    this.#requests += 1;
+    const lingerMs = Math.min(this.#requests * LINGER_STEP_MS, LONGEST_LINGER_MS);
+    this.#lingerUntilMs = this.#context.runtime.now() + lingerMs;
+    for (const { id } of batch) this.#context.ledger.apply(id, { type: 'credential-requested' });
+    this.lane.run(() => this.#request(batch));
+  }
+
+  dispose(): void {
+    this.#queue.dispose();
+    this.lane.dispose();
+    if (this.#lingerTimer !== undefined) this.#context.runtime.clearTimer(this.#lingerTimer);
+  }
+
+  #mustLinger(): boolean {
+    const { runtime, wake } = this.#context;
+    const leftMs = this.#lingerUntilMs - runtime.now();
+    if (leftMs <= 0) return false;
+    this.#lingerTimer ??= runtime.setTimer(() => {
+      this.#lingerTimer = undefined;
+      wake();
+    }, leftMs);
+    return true;
+  }
+
+  async #request(batch: readonly (Upload & { status: 'hashed' })[]): Promise<void> {
+    const { adapter, signal } = this.#context;
+    try {
+      const results = await adapter.credentials(batch, signal);
+      this.lane.succeeded();
+      for (const [index, upload] of batch.entries()) {
+        this.#settle(upload, results[index] ?? missingResult());
+      }
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = toUploadError(cause);
+      const costsAttempt = this.lane.failed(error);
+      for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
+    }
+  }
+
+  #settle({ id }: Upload, result: CredentialResult): void {
+    const { ledger } = this.#context;
+    if (result.status === 'failed') {
+      this.#fail(id, result.error, true, 'refused');
+      return;
+    }
+    if (!stillIn(ledger, id, 'requesting')) return;
+    const { assetId } = result.status === 'granted' ? result.credential : result;
+    if (result.status === 'duplicate') {
+      this.#options.duplicateFound(ledger.apply(id, { type: 'duplicate-found', assetId }));
+    } else {
+      this.#options.granted(ledger.apply(id, { type: 'credential-granted', assetId }), result);
+    }
+  }
+
+  /** @param ending `refused` when the server spoke of this file, `gave-up` when of the request */
+  #fail(
+    id: string,
+    error: UploadError,
+    costsAttempt: boolean,
+    ending: 'refused' | 'gave-up',
+  ): void {
+    const { ledger } = this.#context;
+    const upload = stillIn(ledger, id, 'requesting');
+    if (!upload) return;
+    const judged = judgeFailure(this.#context, 'credentials', upload, error, costsAttempt);
+    if (judged.isGivenUp) {
+      const type = error.isRetryable ? 'gave-up' : ending;
+      ledger.apply(id, { type, failure: error.toFailure() });
+      return;
+    }
+    const { costsAttempt: isSpent, delayMs } = judged;
+    this.accept(ledger.apply(id, { type: 'credential-deferred', costsAttempt: isSpent }), delayMs);
+  }
+}
+
+function missingResult(): CredentialResult {
+  const message = 'The server’s answer left this file out.';
+  return { status: 'failed', error: new UploadError('unexpected_response', message) };
+}

@@ -1,0 +1,310 @@
+import type { UploadFailure } from '../errors/upload-error.ts';
+import type { AssetStage } from '../protocol/library.ts';
+
+/** What does not change about an upload. Plain data: the File itself is held elsewhere. */
+export interface UploadInfo {
+  /** Made by the client; the server knows the upload by it (idempotency key). */
+  readonly id: string;
+  readonly name: string;
+  /** Relative to the folder that was added; equal to `name` for single files. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** As the browser says, by the name; the server decides by the bytes. */
+  readonly mimeType: string;
+  readonly lastModifiedMs: number;
+}
+
+/** Attempts spent per step. Waits that were not the upload's fault are not counted. */
+export interface Attempts {
+  readonly hash: number;
+  readonly credentials: number;
+  readonly put: number;
+  readonly finalize: number;
+  /** Credentials that a PUT found refused since the last one that worked. */
+  readonly refresh: number;
+}
+
+type Variant =
+  | { readonly status: 'queued' | 'hashing' | 'cancelled' }
+  | { readonly status: 'hashed' | 'requesting'; readonly checksum: string }
+  | { readonly status: 'ready' | 'uploading'; readonly checksum: string; readonly assetId: string }
+  /** `put-unknown`: all bytes were sent, the answer was lost; finalize finds out. */
+  | {
+      readonly status: 'uploaded' | 'put-unknown';
+      readonly checksum: string;
+      readonly assetId: string;
+    }
+  | {
+      readonly status: 'finalizing';
+      readonly checksum: string;
+      readonly assetId: string;
+      readonly isPutUnknown: boolean;
+    }
+  | {
+      readonly status: 'processing' | 'embedding' | 'searchable';
+      readonly checksum: string;
+      readonly assetId: string;
+      /** Version of the asset that was last seen; older news is ignored. */
+      readonly version: number;
+    }
+  | {
+      readonly status: 'processing-failed';
+      readonly checksum: string;
+      readonly assetId: string;
+      readonly version: number;
+      readonly failure: UploadFailure;
+    }
+  /** The user had these bytes already: `assetId` is the asset that holds them. */
+  | { readonly status: 'duplicate'; readonly checksum: string; readonly assetId: string }
+  | { readonly status: 'rejected' | 'dead'; readonly failure: UploadFailure };
+
+/** One upload: what it is, where it stands, and what that stand implies. Immutable. */
+export type Upload = UploadInfo & {
+  /** A person asked for it again: it goes first and gets more attempts. */
+  readonly isUrgent: boolean;
+  readonly attempts: Attempts;
+} & Variant;
+
+export type UploadStatus = Upload['status'];
+
+/** Everything that can happen to an upload. */
+export type UploadTransition =
+  | { readonly type: 'hash-started' }
+  | { readonly type: 'hash-succeeded'; readonly checksum: string }
+  | { readonly type: 'hash-deferred'; readonly costsAttempt: boolean }
+  | { readonly type: 'credential-requested' }
+  | { readonly type: 'credential-granted'; readonly assetId: string }
+  | { readonly type: 'credential-deferred'; readonly costsAttempt: boolean }
+  /** `isRefused`: the store said so; else it expired while it waited. */
+  | { readonly type: 'credential-expired'; readonly isRefused: boolean }
+  | { readonly type: 'duplicate-found'; readonly assetId: string }
+  | { readonly type: 'put-started' }
+  | { readonly type: 'put-succeeded' }
+  | { readonly type: 'put-deferred'; readonly costsAttempt: boolean }
+  | { readonly type: 'put-lost'; readonly costsAttempt: boolean }
+  | { readonly type: 'finalize-started' }
+  | {
+      readonly type: 'finalize-succeeded';
+      readonly assetId: string;
+      readonly isDuplicate: boolean;
+      readonly needsProcessing: boolean;
+    }
+  | { readonly type: 'finalize-deferred'; readonly costsAttempt: boolean }
+  /** The store does not have the bytes after all: send them again. */
+  | { readonly type: 'bytes-missing' }
+  | {
+      readonly type: 'asset-changed';
+      readonly version: number;
+      readonly stage: AssetStage;
+      readonly failure: UploadFailure | null;
+    }
+  | { readonly type: 'refused'; readonly failure: UploadFailure }
+  | { readonly type: 'gave-up'; readonly failure: UploadFailure }
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'retried' };
+
+export const NO_ATTEMPTS: Attempts = { hash: 0, credentials: 0, put: 0, finalize: 0, refresh: 0 };
+
+/** In the order of the pipeline, ends last. */
+export const UPLOAD_STATUSES = [
+  'queued',
+  'hashing',
+  'hashed',
+  'requesting',
+  'ready',
+  'uploading',
+  'put-unknown',
+  'uploaded',
+  'finalizing',
+  'processing',
+  'embedding',
+  'searchable',
+  'duplicate',
+  'processing-failed',
+  'rejected',
+  'dead',
+  'cancelled',
+] as const satisfies readonly UploadStatus[];
+
+const ENDED: ReadonlySet<UploadStatus> = new Set([
+  'searchable',
+  'duplicate',
+  'processing-failed',
+  'rejected',
+  'dead',
+  'cancelled',
+]);
+const STORED: ReadonlySet<UploadStatus> = new Set([
+  'processing',
+  'embedding',
+  'searchable',
+  'duplicate',
+  'processing-failed',
+]);
+
+/** No further event is expected, unless a person retries. */
+export const isEnded = (status: UploadStatus): boolean => ENDED.has(status);
+/** The server has acknowledged the file: the client's part is done. */
+export const isStored = (status: UploadStatus): boolean => STORED.has(status);
+
+/** A new upload, before anything was done. */
+export function newUpload(info: UploadInfo): Upload {
+  return { ...info, isUrgent: false, attempts: NO_ATTEMPTS, status: 'queued' };
+}
+
+/** The row in a new state; fields of the old state do not survive. */
+function moved(upload: Upload, variant: Variant, attempts: Attempts = upload.attempts): Upload {
+  const { id, name, path, sizeBytes, mimeType, lastModifiedMs, isUrgent } = upload;
+  return { id, name, path, sizeBytes, mimeType, lastModifiedMs, isUrgent, attempts, ...variant };
+}
+
+function spent(upload: Upload, step: keyof Attempts, costsAttempt: boolean): Attempts {
+  if (!costsAttempt) return upload.attempts;
+  return { ...upload.attempts, [step]: upload.attempts[step] + 1 };
+}
+
+const STATUS_OF_STAGE = {
+  processing: 'processing',
+  embedding: 'embedding',
+  searchable: 'searchable',
+} as const;
+
+/**
+ * The upload after `event`. Pure. An event that does not fit the state returns the same object: the
+ * caller reports it. `ARCHITECTURE.md` draws this function; a test compares the two.
+ */
+export function transition(upload: Upload, event: UploadTransition): Upload {
+  switch (event.type) {
+    case 'hash-started':
+      return upload.status === 'queued' ? moved(upload, { status: 'hashing' }) : upload;
+    case 'hash-succeeded':
+      if (upload.status !== 'hashing') return upload;
+      return moved(upload, { status: 'hashed', checksum: event.checksum });
+    case 'hash-deferred':
+      if (upload.status !== 'hashing') return upload;
+      return moved(upload, { status: 'queued' }, spent(upload, 'hash', event.costsAttempt));
+    case 'credential-requested':
+      if (upload.status !== 'hashed') return upload;
+      return moved(upload, { status: 'requesting', checksum: upload.checksum });
+    case 'credential-granted':
+      if (upload.status !== 'requesting') return upload;
+      return moved(upload, { status: 'ready', checksum: upload.checksum, assetId: event.assetId });
+    case 'credential-deferred':
+      if (upload.status !== 'requesting') return upload;
+      return moved(
+        upload,
+        { status: 'hashed', checksum: upload.checksum },
+        spent(upload, 'credentials', event.costsAttempt),
+      );
+    case 'credential-expired':
+      if (upload.status !== 'ready' && upload.status !== 'uploading') return upload;
+      return moved(
+        upload,
+        { status: 'hashed', checksum: upload.checksum },
+        spent(upload, 'refresh', event.isRefused),
+      );
+    case 'duplicate-found':
+      if (upload.status !== 'requesting' && upload.status !== 'hashed') return upload;
+      return moved(upload, {
+        status: 'duplicate',
+        checksum: upload.checksum,
+        assetId: event.assetId,
+      });
+    case 'put-started':
+      if (upload.status !== 'ready') return upload;
+      return moved(upload, {
+        status: 'uploading',
+        checksum: upload.checksum,
+        assetId: upload.assetId,
+      });
+    case 'put-succeeded':
+      if (upload.status !== 'uploading') return upload;
+      return moved(
+        upload,
+        { status: 'uploaded', checksum: upload.checksum, assetId: upload.assetId },
+        { ...upload.attempts, refresh: 0 },
+      );
+    case 'put-deferred':
+    case 'put-lost': {
+      if (upload.status !== 'uploading') return upload;
+      const { checksum, assetId } = upload;
+      const status = event.type === 'put-lost' ? 'put-unknown' : 'ready';
+      return moved(upload, { status, checksum, assetId }, spent(upload, 'put', event.costsAttempt));
+    }
+    case 'finalize-started':
+      if (upload.status !== 'uploaded' && upload.status !== 'put-unknown') return upload;
+      return moved(upload, {
+        status: 'finalizing',
+        checksum: upload.checksum,
+        assetId: upload.assetId,
+        isPutUnknown: upload.status === 'put-unknown',
+      });
+    case 'finalize-succeeded': {
+      if (upload.status !== 'finalizing') return upload;
+      const { checksum } = upload;
+      const { assetId } = event;
+      if (event.isDuplicate) return moved(upload, { status: 'duplicate', checksum, assetId });
+      const status = event.needsProcessing ? 'processing' : 'embedding';
+      return moved(upload, { status, checksum, assetId, version: 0 });
+    }
+    case 'finalize-deferred':
+      if (upload.status !== 'finalizing') return upload;
+      return moved(
+        upload,
+        {
+          status: upload.isPutUnknown ? 'put-unknown' : 'uploaded',
+          checksum: upload.checksum,
+          assetId: upload.assetId,
+        },
+        spent(upload, 'finalize', event.costsAttempt),
+      );
+    case 'bytes-missing':
+      if (upload.status !== 'finalizing') return upload;
+      return moved(
+        upload,
+        { status: 'hashed', checksum: upload.checksum },
+        { ...spent(upload, 'put', !upload.isPutUnknown), finalize: 0 },
+      );
+    case 'asset-changed': {
+      const isWatched =
+        upload.status === 'processing' ||
+        upload.status === 'embedding' ||
+        upload.status === 'searchable' ||
+        upload.status === 'processing-failed';
+      if (!isWatched || event.version <= upload.version) return upload;
+      const { checksum, assetId } = upload;
+      const { version, stage, failure } = event;
+      if (stage !== 'failed') {
+        return moved(upload, { status: STATUS_OF_STAGE[stage], checksum, assetId, version });
+      }
+      return failure === null
+        ? upload
+        : moved(upload, { status: 'processing-failed', checksum, assetId, version, failure });
+    }
+    case 'refused': {
+      const { status } = upload;
+      if (status !== 'queued' && status !== 'requesting' && status !== 'finalizing') return upload;
+      return moved(upload, { status: 'rejected', failure: event.failure });
+    }
+    case 'gave-up': {
+      const isWorking =
+        upload.status === 'hashing' ||
+        upload.status === 'requesting' ||
+        upload.status === 'uploading' ||
+        upload.status === 'finalizing';
+      return isWorking ? moved(upload, { status: 'dead', failure: event.failure }) : upload;
+    }
+    case 'cancelled':
+      if (isEnded(upload.status) || isStored(upload.status)) return upload;
+      return moved(upload, { status: 'cancelled' });
+    case 'retried':
+      if (upload.status === 'dead' || upload.status === 'cancelled') {
+        return { ...moved(upload, { status: 'queued' }, NO_ATTEMPTS), isUrgent: true };
+      }
+      if (upload.status === 'processing-failed') {
+        const { checksum, assetId, version } = upload;
+        return moved(upload, { status: 'processing', checksum, assetId, version });
+      }
+      return upload;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Everything the pipeline takes from its surroundings: time, timers, chance and connectivity.
+ * Tests pass their own.
+ */
+export interface Runtime {
+  /** Monotonic milliseconds: differences are true though the clock is set. */
+  now(): number;
+  /** Wall-clock milliseconds, for what people read. */
+  epochNow(): number;
+  setTimer(callback: () => void, delayMs: number): TimerHandle;
+  clearTimer(timer: TimerHandle): void;
+  /** Uniform in [0, 1). */
+  random(): number;
+  uuid(): string;
+  /** What the browser believes; it may be wrong in both directions. */
+  isOnline(): boolean;
+  /** Calls back when `isOnline` may have changed. Returns the unsubscribe. */
+  onConnectivityChange(callback: () => void): () => void;
+  /** Reports an error that no caller can receive, such as a throwing listener's. */
+  reportError(error: unknown): void;
+}
+
+export type TimerHandle = ReturnType<typeof setTimeout>;
+
+/** RFC 9562 version 4, also on plain-http pages, where `crypto.randomUUID` does not exist. */
+function randomUuid(): string {
+  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [8, 12, 16, 20].reduceRight((id, at) => `${id.slice(0, at)}-${id.slice(at)}`, hex);
+}
+
+/** The browser's (or Node's) own. */
+export function systemRuntime(): Runtime {
+  return {
+    now: () => performance.now(),
+    epochNow: () => Date.now(),
+    setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
+    clearTimer: (timer) => clearTimeout(timer),
+    random: () => Math.random(),
+    uuid: randomUuid,
+    isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,
+    onConnectivityChange(callback) {
+      if (typeof addEventListener !== 'function') return () => {};
+      addEventListener('online', callback);
+      addEventListener('offline', callback);
+      return () => {
+        removeEventListener('online', callback);
+        removeEventListener('offline', callback);
+      };
+    },
+    reportError(error) {
+      if (typeof globalThis.reportError === 'function') globalThis.reportError(error);
+      else console.error(error);
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import ky, { type KyInstance, TimeoutError } from 'ky';
+import type { z } from 'zod/mini';
+import { UploadError } from '../errors/upload-error.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { parseJson } from './parse-json.ts';
+import { toAnswerError } from './read-problem.ts';
+
+/** Metadata calls only: they answer in well under a second or not at all. */
+const TIMEOUT_MS = 30_000;
+
+export interface ApiClientOptions {
+  /** Where the server is mounted, without a trailing slash. '' is the page's own origin. */
+  readonly baseUrl: string;
+  /** Called before every request, for a bearer token that changes. */
+  readonly headers?: () => Record<string, string> | Promise<Record<string, string>>;
+  readonly credentials: RequestCredentials;
+}
+
+/** JSON to and from the server. Retries are the pipeline's business, not this client's. */
+export class ApiClient {
+  readonly #options: ApiClientOptions;
+  readonly #runtime: Runtime;
+  readonly #ky: KyInstance;
+
+  constructor(options: ApiClientOptions, runtime: Runtime) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#ky = ky.create({
+      retry: 0,
+      timeout: TIMEOUT_MS,
+      throwHttpErrors: false,
+      credentials: options.credentials,
+      // A captive portal answers with a redirect to its own page: that is not our server.
+      redirect: 'error',
+    });
+  }
+
+  /**
+   * POSTs `json` and checks the answer.
+   *
+   * @throws UploadError by the answer's code; `network_failed` without an answer;
+   * `unexpected_response` when the answer is not the server's
+   */
+  async post<T extends z.ZodMiniType>(
+    path: string,
+    json: unknown,
+    schema: T,
+    signal: AbortSignal,
+  ): Promise<z.output<T>> {
+    const response = await this.#send(path, json, signal);
+    const body = await response.text();
+    if (!response.ok) {
+      const { status, headers } = response;
+      const header = (name: string) => headers.get(name);
+      throw toAnswerError({ status, body, header }, this.#runtime.epochNow());
+    }
+    const answer = schema.safeParse(parseJson(body));
+    if (answer.success) return answer.data;
+    const message = `${path} did not answer as a Bulkhead server does.`;
+    throw new UploadError('unexpected_response', message, { status: response.status });
+  }
+
+  async #send(path: string, json: unknown, signal: AbortSignal): Promise<Response> {
+    try {
+      const headers = (await this.#options.headers?.()) ?? {};
+      return await this.#ky.post(`${this.#options.baseUrl}${path}`, { json, headers, signal });
+    } catch (cause) {
+      if (signal.aborted) throw new UploadError('cancelled', 'The request was cancelled.');
+      const what =
+        cause instanceof TimeoutError ? 'did not answer in time' : 'could not be reached';
+      throw new UploadError('network_failed', `The server ${what}.`, { cause });
+    }
+  }
+}

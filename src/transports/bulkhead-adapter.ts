@@ -1,0 +1,110 @@
+import * as z from 'zod/mini';
+import { toOptionError } from '../errors/option-error.ts';
+import { UploadError } from '../errors/upload-error.ts';
+import {
+  assetChangesResponseSchema,
+  type FileProblem,
+  MAX_BATCH_FILES,
+  retryResponseSchema,
+  type UploadUrlResult,
+  uploadCompleteBatchResponseSchema,
+  uploadUrlsResponseSchema,
+} from '../protocol/index.ts';
+import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
+import type { CredentialResult, UploadAdapter } from './adapter.ts';
+import { ApiClient } from './api-client.ts';
+import { followEvents } from './event-stream.ts';
+import { xhrPut } from './xhr-put.ts';
+
+const optionsSchema = z.strictObject({
+  /** Where the server kit is mounted. Default '': the page's own origin. */
+  baseUrl: z._default(z.string(), ''),
+  /** Called before every API request, for a bearer token that changes. Default: none. */
+  headers: z.optional(z.custom<HeadersOption>((value) => typeof value === 'function')),
+  /** Whether API requests carry cookies. Default `same-origin`. */
+  credentials: z._default(z.enum(['omit', 'same-origin', 'include']), 'same-origin'),
+});
+type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
+export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
+
+/** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
+const MAX_CONCURRENCY = 6;
+
+/**
+ * Uploads to a server that runs `@bulkhead/server` (or speaks its wire).
+ *
+ * @throws OptionError at once, when an option is unknown or wrong
+ */
+export function bulkheadAdapter(
+  input: BulkheadAdapterOptions = {},
+  runtime: Runtime = systemRuntime(),
+): UploadAdapter {
+  const parsed = optionsSchema.safeParse(input);
+  if (!parsed.success) throw toOptionError('bulkheadAdapter', parsed.error);
+  const { headers, credentials } = parsed.data;
+  const baseUrl = parsed.data.baseUrl.replace(/\/$/, '');
+  const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
+
+  return {
+    name: 'bulkhead',
+    capabilities: { maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
+
+    async credentials(requests, signal) {
+      const files = requests.map(({ id, name, path, sizeBytes, mimeType, checksum }) => ({
+        clientId: id,
+        filename: name,
+        ...(path === name ? {} : { path }),
+        mimeType,
+        size: sizeBytes,
+        checksum,
+      }));
+      const answer = await api.post(
+        '/api/upload-urls',
+        { files },
+        uploadUrlsResponseSchema,
+        signal,
+      );
+      return answer.results.map(toCredentialResult);
+    },
+
+    put: (request) => xhrPut(request, runtime),
+
+    async finalize(items, signal) {
+      const uploads = items.map(({ assetId, checksum }) => ({ assetId, checksum }));
+      const schema = uploadCompleteBatchResponseSchema;
+      const answer = await api.post('/api/upload-complete', { uploads }, schema, signal);
+      return answer.results.map((result) =>
+        result.success
+          ? { status: 'finalized', asset: result.asset }
+          : { status: 'failed', error: toFileError(result.error) },
+      );
+    },
+
+    watch: (listener) =>
+      followEvents(
+        `${baseUrl}/api/sse/processing-updates`,
+        credentials === 'include',
+        listener,
+        runtime,
+      ),
+
+    async assetChanges(ids, signal) {
+      const schema = assetChangesResponseSchema;
+      return (await api.post('/api/assets/changes', { ids }, schema, signal)).changes;
+    },
+
+    async retryProcessing(assetId, signal) {
+      await api.post(`/api/assets/${assetId}/retry-processing`, {}, retryResponseSchema, signal);
+    },
+  };
+}
+
+function toFileError({ code, detail }: FileProblem): UploadError {
+  return new UploadError(code, detail);
+}
+
+function toCredentialResult(result: UploadUrlResult): CredentialResult {
+  if (result.status === 'granted') return { status: 'granted', credential: result.credential };
+  if (result.status === 'duplicate') return { status: 'duplicate', assetId: result.asset.id };
+  return { status: 'failed', error: toFileError(result.error) };
+}

@@ -1,0 +1,134 @@
+import { HttpResponse, http } from 'msw';
+import { setupServer } from 'msw/node';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
+import { toAnswerError } from '../../src/transports/read-problem.ts';
+
+const BASE = 'http://bulkhead.test';
+const server = setupServer();
+beforeAll(() => server.listen({ onUnhandledFrame: 'error' }));
+afterEach(() => server.resetHandlers());
+afterAll(() => server.close());
+
+const { signal } = new AbortController();
+const file = {
+  id: 'client-1',
+  name: 'a.jpg',
+  path: 'trip/a.jpg',
+  sizeBytes: 3,
+  mimeType: 'image/jpeg',
+  checksum: 'a'.repeat(64),
+};
+const assetId = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
+
+function post(path: string, answer: (body: unknown, request: Request) => Response) {
+  server.use(
+    http.post(`${BASE}${path}`, async ({ request }) => answer(await request.json(), request)),
+  );
+}
+
+describe('the Bulkhead adapter', () => {
+  it('asks for a batch of credentials in one request', async () => {
+    post('/api/upload-urls', (body) => {
+      expect(body).toEqual({
+        files: [
+          {
+            clientId: 'client-1',
+            filename: 'a.jpg',
+            path: 'trip/a.jpg',
+            mimeType: 'image/jpeg',
+            size: 3,
+            checksum: file.checksum,
+          },
+        ],
+      });
+      const asset = { id: assetId, blobUrl: '', isDuplicate: true, needsProcessing: false };
+      return HttpResponse.json({
+        results: [
+          { clientId: 'client-1', status: 'duplicate', asset },
+          { clientId: 'b', status: 'rejected', error: { code: 'empty_file', detail: 'empty' } },
+        ],
+      });
+    });
+    const results = await bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal);
+    expect(results).toMatchObject([
+      { status: 'duplicate', assetId },
+      { status: 'failed', error: { code: 'empty_file', action: 'permanent' } },
+    ]);
+  });
+
+  it('sends the application’s headers, asked anew for each request', async () => {
+    const seen: (string | null)[] = [];
+    post('/api/upload-complete', (_body, request) => {
+      seen.push(request.headers.get('authorization'));
+      return HttpResponse.json({ results: [] });
+    });
+    let token = 0;
+    const headers = () => ({ authorization: `Bearer ${++token}` });
+    const adapter = bulkheadAdapter({ baseUrl: BASE, headers });
+    await adapter.finalize([{ assetId, checksum: file.checksum }], signal);
+    await adapter.finalize([{ assetId, checksum: file.checksum }], signal);
+    expect(seen).toEqual(['Bearer 1', 'Bearer 2']);
+  });
+
+  it('takes the wait of a 429 from its header', async () => {
+    post('/api/upload-urls', () =>
+      HttpResponse.json({}, { status: 429, headers: { 'retry-after': '7' } }),
+    );
+    await expect(
+      bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal),
+    ).rejects.toMatchObject({ code: 'rate_limited', action: 'throttle', retryAfterMs: 7_000 });
+  });
+
+  it('takes an answer that is not the server’s for an interception, and tries again later', async () => {
+    post('/api/upload-urls', () => HttpResponse.html('<h1>Hotel Wi-Fi: please sign in</h1>'));
+    await expect(
+      bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal),
+    ).rejects.toMatchObject({ code: 'unexpected_response', action: 'transient' });
+  });
+
+  it('calls a server that cannot be reached a network failure', async () => {
+    post('/api/upload-urls', () => HttpResponse.error());
+    await expect(
+      bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal),
+    ).rejects.toMatchObject({ code: 'network_failed', kind: 'network' });
+  });
+
+  it('names an unknown option', () => {
+    expect(() => bulkheadAdapter({ baseURL: BASE } as object)).toThrow(
+      'bulkheadAdapter.baseURL: there is no such option',
+    );
+  });
+});
+
+describe('answers of other stores', () => {
+  const answer = (status: number, headers: Record<string, string> = {}) =>
+    toAnswerError({ status, body: '<Error/>', header: (name) => headers[name] ?? null }, 0);
+
+  it.each([
+    [401, 'unauthenticated', 'permanent'],
+    [403, 'url_invalid', 'refresh'],
+    [404, 'store_refused', 'permanent'],
+    [408, 'internal', 'transient'],
+    [412, 'already_exists', 'exists'],
+    [429, 'rate_limited', 'throttle'],
+    [500, 'internal', 'transient'],
+    [503, 'unavailable', 'throttle'],
+    [504, 'internal', 'transient'],
+  ])('reads %i as %s, which is %s', (status, code, action) => {
+    expect(answer(status)).toMatchObject({ code, action, status });
+  });
+
+  it('reads problem+json by its code, whatever the status', () => {
+    const problem = {
+      type: 'about:blank',
+      title: 't',
+      status: 403,
+      code: 'url_expired',
+      detail: 'd',
+    };
+    const body = JSON.stringify(problem);
+    const error = toAnswerError({ status: 403, body, header: () => null }, 0);
+    expect(error).toMatchObject({ code: 'url_expired', action: 'refresh', message: 'd' });
+  });
+});
