@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { type AddInput, collectFiles } from '../../src/core/intake/collect-files.ts';
+
+async function collect(input: AddInput): Promise<{ path: string; isReadable: boolean }[]> {
+  const found: { path: string; isReadable: boolean }[] = [];
+  for await (const entry of collectFiles(input)) {
+    found.push({ path: entry.path, isReadable: 'file' in entry });
+  }
+  return found;
+}
+
+const photo = (name: string) => new File(['x'], name, { type: 'image/jpeg' });
+
+function fileEntry(fullPath: string, file: File | DOMException): unknown {
+  return {
+    isFile: true,
+    isDirectory: false,
+    fullPath,
+    file: (resolve: (file: File) => void, reject: (error: DOMException) => void) =>
+      file instanceof File ? resolve(file) : reject(file),
+  };
+}
+
+/** Lists at most 100 entries a call, as Chromium does. */
+function folderEntry(fullPath: string, children: readonly unknown[] | DOMException): unknown {
+  let at = 0;
+  return {
+    isFile: false,
+    isDirectory: true,
+    fullPath,
+    createReader: () => ({
+      readEntries(resolve: (entries: unknown[]) => void, reject: (error: DOMException) => void) {
+        if (children instanceof DOMException) return reject(children);
+        resolve(children.slice(at, at + 100));
+        at += 100;
+      },
+    }),
+  };
+}
+
+/** A DataTransfer with folders, which a page cannot make by itself. */
+function dropOf(entries: readonly unknown[]): DataTransfer {
+  const drop = new DataTransfer();
+  const items = entries.map((entry) => ({ kind: 'file', webkitGetAsEntry: () => entry }));
+  Object.defineProperty(drop, 'items', { value: items });
+  return drop;
+}
+
+describe('collecting files', () => {
+  it('takes arrays, file lists and async iterables', async () => {
+    const drop = new DataTransfer();
+    drop.items.add(photo('a.jpg'));
+    drop.items.add(photo('b.jpg'));
+    expect(await collect([photo('a.jpg')])).toEqual([{ path: 'a.jpg', isReadable: true }]);
+    expect((await collect(drop.files)).map(({ path }) => path)).toEqual(['a.jpg', 'b.jpg']);
+    async function* slowly() {
+      yield photo('c.jpg');
+    }
+    expect(await collect(slowly())).toEqual([{ path: 'c.jpg', isReadable: true }]);
+  });
+
+  it('takes the files of a drop that has no folders', async () => {
+    const drop = new DataTransfer();
+    drop.items.add(photo('a.jpg'));
+    drop.items.add('some text', 'text/plain');
+    expect(await collect(drop)).toEqual([{ path: 'a.jpg', isReadable: true }]);
+  });
+
+  it('finds every file of a folder of 250, and of the folders in it', async () => {
+    const files = Array.from({ length: 250 }, (_, index) =>
+      fileEntry(`/trip/${index}.jpg`, photo(`${index}.jpg`)),
+    );
+    const inner = folderEntry('/trip/day 2', [fileEntry('/trip/day 2/z.jpg', photo('z.jpg'))]);
+    const found = await collect(dropOf([folderEntry('/trip', [...files, inner])]));
+    expect(found).toHaveLength(251);
+    expect(found.at(-1)).toEqual({ path: 'trip/day 2/z.jpg', isReadable: true });
+  });
+
+  it('gives the first file before the last folder was listed', async () => {
+    const never = {
+      ...(folderEntry('/later', []) as object),
+      createReader: () => ({ readEntries() {} }),
+    };
+    const drop = dropOf([folderEntry('/now', [fileEntry('/now/a.jpg', photo('a.jpg'))]), never]);
+    const iterator = (collectFiles(drop) as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    expect((await iterator.next()).value).toMatchObject({ path: 'now/a.jpg' });
+  });
+
+  it('reports what cannot be opened and goes on', async () => {
+    const denied = new DOMException('denied', 'NotReadableError');
+    const found = await collect(
+      dropOf([
+        folderEntry('/secret', denied),
+        folderEntry('/trip', [
+          fileEntry('/trip/a.jpg', denied),
+          fileEntry('/trip/b.jpg', photo('b.jpg')),
+        ]),
+      ]),
+    );
+    expect(found).toEqual([
+      { path: 'secret', isReadable: false },
+      { path: 'trip/a.jpg', isReadable: false },
+      { path: 'trip/b.jpg', isReadable: true },
+    ]);
+  });
+
+  it('writes paths in one Unicode form, so that a folder from another system matches', async () => {
+    const decomposed = 'Cafe\u0301.jpg';
+    const [found] = await collect([photo(decomposed)]);
+    expect(found?.path).toBe('Caf\u00e9.jpg');
+  });
+});

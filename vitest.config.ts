@@ -1,0 +1,72 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
+
+// Tests run the sources of all packages, never what was built last.
+const conditions = ['bulkhead-source'];
+// Vite drops its own defaults where conditions are given.
+const resolve = { conditions: [...conditions, 'module', 'browser', 'development|production'] };
+const ssr = {
+  resolve: {
+    conditions: [...conditions, 'module', 'node', 'development|production'],
+    externalConditions: [...conditions, 'node'],
+    // Linked packages would otherwise be left to Node, which knows no such condition.
+    noExternal: ['bulkhead', '@bulkhead/server'],
+  },
+};
+
+const executablePath = findChromium();
+
+export default defineConfig({
+  test: {
+    // An embedded database takes 300 to 500 MB and most of a core while it starts.
+    maxWorkers: 2,
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          environment: 'node',
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/scripts/**/*.test.ts',
+            'server/test/**/*.test.ts',
+          ],
+        },
+      },
+      {
+        resolve,
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: ['test/support/scripted-store.ts'],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                args: CHROMIUM_FLAGS,
+                ...(executablePath ? { executablePath } : {}),
+              },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'e2e',
+          environment: 'node',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
