@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { build } from '../../scripts/build.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What a user of the published packages gets: only the files each package lists, in node_modules. */
+describe('the built packages', { timeout: 60_000 }, () => {
+  let consumer: string;
+
+  beforeAll(async () => {
+    await build();
+    consumer = await mkdtemp(path.join(tmpdir(), 'bulkhead-consumer-'));
+    const modules = path.join(consumer, 'node_modules');
+    await install('', path.join(modules, 'bulkhead'));
+    await install('server', path.join(modules, '@bulkhead', 'server'));
+    await linkDependencies(modules);
+  }, 120_000);
+  afterAll(() => rm(consumer, { recursive: true, force: true }));
+
+  async function install(folder: string, target: string): Promise<void> {
+    await mkdir(target, { recursive: true });
+    for (const part of ['package.json', 'dist']) {
+      await cp(path.join(root, folder, part), path.join(target, part), { recursive: true });
+    }
+  }
+
+  async function linkDependencies(modules: string): Promise<void> {
+    for (const folder of ['', 'server']) {
+      const manifest = JSON.parse(await readFile(path.join(root, folder, 'package.json'), 'utf8'));
+      // Types of Node are a user's own; the server kit's public types name some of them.
+      for (const name of [...Object.keys(manifest.dependencies ?? {}), '@types/node']) {
+        const target = path.join(modules, name);
+        await mkdir(path.dirname(target), { recursive: true });
+        await symlink(path.join(root, 'node_modules', name), target).catch((error) => {
+          if (error.code !== 'EEXIST') throw error;
+        });
+      }
+    }
+  }
+
+  async function run(command: string, args: string[]): Promise<{ code: number; output: string }> {
+    const child = spawn(command, args, { cwd: consumer });
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    const code = await new Promise<number>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (status) => resolve(status ?? 1));
+    });
+    return { code, output };
+  }
+
+  it.each(['bulkhead', 'bulkhead/protocol'])(
+    '%s gives import and require the same names',
+    async (entry) => {
+      const names = (load: string) =>
+        `console.log(Object.keys(${load}).filter((name) => !['default', 'module.exports'].includes(name)).sort().join())`;
+      await writeFile(path.join(consumer, 'names.mjs'), names(`await import('${entry}')`));
+      await writeFile(path.join(consumer, 'names.cjs'), names(`require('${entry}')`));
+      const [esm, cjs] = await Promise.all([
+        run(process.execPath, ['names.mjs']),
+        run(process.execPath, ['names.cjs']),
+      ]);
+      expect(esm).toEqual({ code: 0, output: expect.stringMatching(/\w+/) });
+      expect(cjs).toEqual(esm);
+    },
+  );
+
+  it('the server kit can be imported', async () => {
+    await writeFile(
+      path.join(consumer, 'server.mjs'),
+      `import '@bulkhead/server'; console.log('ok')`,
+    );
+    expect(await run(process.execPath, ['server.mjs'])).toEqual({ code: 0, output: 'ok\n' });
+  });
+
+  it('the script for a <script> tag defines Bulkhead and nothing else', async () => {
+    await writeFile(
+      path.join(consumer, 'tag.mjs'),
+      `import { readFileSync } from 'node:fs';
+       import { runInThisContext } from 'node:vm';
+       const before = new Set(Object.getOwnPropertyNames(globalThis));
+       runInThisContext(readFileSync('node_modules/bulkhead/dist/bulkhead.global.js', 'utf8'));
+       const added = Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name));
+       // zod keeps its configuration there, for all its copies on a page.
+       console.log(added.filter((name) => !name.startsWith('__zod')).join(), typeof Bulkhead.createUploader);`,
+    );
+    expect(await run(process.execPath, ['tag.mjs'])).toEqual({
+      code: 0,
+      output: 'Bulkhead function\n',
+    });
+  });
+
+  it.each([
+    { module: 'preserve', moduleResolution: 'bundler', file: 'bundler.ts' },
+    { module: 'nodenext', moduleResolution: 'nodenext', file: 'esm.mts' },
+    { module: 'nodenext', moduleResolution: 'nodenext', file: 'cjs.cts' },
+    { module: 'node16', moduleResolution: 'node16', file: 'node16.mts' },
+  ])(
+    'types of bulkhead hold in a strict project: $moduleResolution, $file',
+    async ({ file, ...options }) => {
+      const source = `import { createUploader } from 'bulkhead';
+      import { PROBLEMS, type Asset } from 'bulkhead/protocol';
+      export const create: typeof createUploader = createUploader;
+      export const status: 429 = PROBLEMS.rate_limited.status;
+      export const stage: Asset['stage'] = 'searchable';
+      // @ts-expect-error: were the types not found, everything would be any
+      export const wrong: number = createUploader;`;
+      expect(await typeErrors(file, source, options)).toEqual([]);
+    },
+  );
+
+  it('types of the server kit hold in a strict project', async () => {
+    const source = `import { createEmbeddedServer } from '@bulkhead/server';
+      export const create: typeof createEmbeddedServer = createEmbeddedServer;
+      // @ts-expect-error: were the types not found, everything would be any
+      export const wrong: number = createEmbeddedServer;`;
+    const options = { module: 'nodenext', moduleResolution: 'nodenext' };
+    const errors = await typeErrors('server.mts', source, options);
+    // PGlite's declarations name those of Emscripten, which it does not install.
+    expect(errors.filter((line) => !line.includes('@electric-sql/pglite/'))).toEqual([]);
+  });
+
+  /** What `tsc` says of one file, declarations of packages checked as well. */
+  async function typeErrors(file: string, source: string, options: object): Promise<string[]> {
+    await writeFile(path.join(consumer, file), source);
+    const config = {
+      compilerOptions: {
+        ...options,
+        target: 'es2022',
+        lib: ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'],
+        types: ['node'],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+      },
+      files: [file],
+    };
+    await writeFile(path.join(consumer, `tsconfig.${file}.json`), JSON.stringify(config));
+    const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+    const { output } = await run(process.execPath, [tsc, '-p', `tsconfig.${file}.json`]);
+    return output.split('\n').filter(Boolean);
+  }
+});
