@@ -51,7 +51,8 @@ export function bulkheadAdapter(
 
     async credentials(requests, signal) {
       const files = requests.map(({ id, name, path, sizeBytes, mimeType, checksum }) => ({
-        clientId: id,
+        // A file that changed and is sent anew is another promise: the server keeps them apart.
+        clientId: `${id}-${checksum.slice(0, 12)}`,
         filename: name,
         ...(path === name ? {} : { path }),
         mimeType,

@@ -33,7 +33,7 @@ describe('the Bulkhead adapter', () => {
       expect(body).toEqual({
         files: [
           {
-            clientId: 'client-1',
+            clientId: 'client-1-aaaaaaaaaaaa',
             filename: 'a.jpg',
             path: 'trip/a.jpg',
             mimeType: 'image/jpeg',

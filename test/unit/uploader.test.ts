@@ -259,6 +259,38 @@ describe('failures', () => {
     expectInvariants(world);
   });
 
+  it('says that a file changed when the store finds other bytes, and hashes it anew on retry', async () => {
+    const world = createWorld({
+      put: (key, attempt) => {
+        if (key === 'asset-1' && attempt === 1) throw new UploadError('checksum_mismatch', 'other');
+      },
+    });
+    await world.uploader.add(textFiles(3));
+    await world.finish();
+    expect(world.uploader.failures()).toMatchObject([{ failure: { code: 'file_changed' } }]);
+    world.uploader.retryAll();
+    await world.finish();
+    expect(new Set(statusesOf(world))).toEqual(new Set(['searchable']));
+    expectInvariants(world);
+  });
+
+  it('blames the file, not the network, when it can no longer be read', async () => {
+    const world = createWorld({
+      put: () => {
+        throw network();
+      },
+    });
+    const [file] = textFiles(1);
+    if (!file) throw new Error('no file');
+    await world.uploader.add([file]);
+    await world.runtime.advance(10);
+    const gone = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
+    Object.defineProperty(file, 'slice', { value: () => ({ arrayBuffer: gone }) });
+    await world.finish();
+    expect(world.uploader.failures()).toMatchObject([{ failure: { code: 'file_unreadable' } }]);
+    expect(world.backend.putTimes).toHaveLength(1);
+  });
+
   it('stops asking for credentials when the store refuses the file for good', async () => {
     const world = createWorld({
       put: (key) => {

@@ -122,7 +122,9 @@ export class PutStage implements Stage {
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
-      this.#fail(id, toUploadError(cause));
+      const error = await explain(toUploadError(cause), body);
+      if (controller.signal.aborted) return;
+      this.#fail(id, error);
     } finally {
       this.#aborts.delete(id);
     }
@@ -164,5 +166,20 @@ export class PutStage implements Stage {
     this.#credentials.delete(id);
     const upload = this.#context.ledger.apply(id, { type: 'credential-expired', isRefused });
     this.#options.needsCredential(upload, delayMs);
+  }
+}
+
+/** Says when it was the file and not the network: browsers report both as a failed connection. */
+async function explain(error: UploadError, body: Blob): Promise<UploadError> {
+  if (error.code === 'checksum_mismatch' || error.code === 'size_mismatch') {
+    const message = 'The bytes are not those that were hashed: the file changed meanwhile.';
+    return new UploadError('file_changed', message, { cause: error });
+  }
+  if (error.kind !== 'network') return error;
+  try {
+    await body.slice(0, 1).arrayBuffer();
+    return error;
+  } catch (cause) {
+    return new UploadError('file_unreadable', 'The file can no longer be read.', { cause });
   }
 }
