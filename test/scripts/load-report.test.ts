@@ -63,10 +63,10 @@ describe('the stages of a file', () => {
     );
     expect(first).toEqual({
       hash: [2, 10],
-      credential: [1, 25],
+      credential: [1, 20],
       put: [1, 30],
       finalize: [1, 20],
-      upload: [1, 90],
+      upload: [1, 80],
       processing: [1, 200],
       embedding: [1, 50],
       total: [1, 350],

@@ -14,6 +14,21 @@ export interface Job {
   attempt: number;
   /** Aborted when the lease is lost or the worker stops: what runs then must not commit. */
   signal: AbortSignal;
+  /**
+   * Settles the job inside the caller's transaction, so that the job and its result commit together.
+   * Throws {@link LeaseLostError} when the job was given to another worker meanwhile, which rolls
+   * the late result back: the queue's own fencing token. A handler that returns without having
+   * called it is settled then.
+   */
+  complete(tx: Tx): Promise<void>;
+}
+
+/** Another worker has the job, or had it and finished: this one's result must not be committed. */
+export class LeaseLostError extends Error {
+  override readonly name = 'LeaseLostError';
+  constructor(name: JobName, jobId: string) {
+    super(`The lease of ${name} job ${jobId} was lost`);
+  }
 }
 
 export interface EnqueueOptions {
@@ -26,7 +41,7 @@ export interface EnqueueOptions {
 /**
  * The job engine. Delivery is at least once: handlers are idempotent. A handler that throws is
  * called again with backoff; one that wants another schedule enqueues the next attempt itself and
- * returns.
+ * returns. No two jobs of one name run for one asset at the same time.
  */
 export interface Queue {
   /** Inside the caller's transaction: the jobs exist exactly if it commits. */
@@ -35,6 +50,8 @@ export interface Queue {
   work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
   /** Jobs waiting or running. */
   depth(name: JobName): Promise<number>;
+  /** Those of the given assets that have a job waiting or running. */
+  pending(name: JobName, assetIds: readonly string[]): Promise<Set<string>>;
   start(): Promise<void>;
   /** Lets running handlers finish for `graceMs`, then aborts their signals. */
   stop(graceMs?: number): Promise<void>;

@@ -1,0 +1,105 @@
+import { parseArgs } from 'node:util';
+import { IMAGE_SIZES, type ImageSetSize } from './image-set.ts';
+
+export const SCENARIOS = ['happy', 'server-kill'] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+export interface LoadOptions {
+  readonly files: number;
+  readonly size: ImageSetSize;
+  readonly scenario: Scenario;
+  readonly seed: number;
+  /** Where the report goes as JSON. */
+  readonly out: string | undefined;
+  /** Keeps the server's data and log instead of removing them. */
+  readonly keep: boolean;
+  /** Shows the browser. */
+  readonly headed: boolean;
+  /** For the whole of uploading and processing. */
+  readonly timeoutMs: number;
+}
+
+/** A command line that cannot be meant. */
+export class LoadOptionError extends Error {
+  override readonly name = 'LoadOptionError';
+}
+
+export const USAGE = `npm run load -- [options]
+  --files N          images, 100 to 10,000 (200)
+  --size S           of each: 256k, 1m, 5m, 10m, mixed (256k)
+  --scenario S       happy, or server-kill: the server is killed twice and started again (happy)
+  --seed N           other images (1)
+  --out FILE         writes the report as JSON
+  --timeout SECONDS  gives up after so long (by count and size)
+  --keep             keeps the server's data and log
+  --headed           shows the browser`;
+
+const SIZES = [...Object.keys(IMAGE_SIZES), 'mixed'] as const;
+
+/** What the command line asks for; `undefined` when it asks for help. */
+export function parseLoadOptions(args: readonly string[]): LoadOptions | undefined {
+  const { values } = parse(args);
+  if (values.help) return undefined;
+  const files = wholeNumber('files', values.files, 100, 10_000);
+  const size = oneOf('size', values.size, SIZES) as ImageSetSize;
+  const scenario = oneOf('scenario', values.scenario, SCENARIOS);
+  const timeoutSeconds =
+    values.timeout === undefined
+      ? defaultTimeoutSeconds(files, size)
+      : wholeNumber('timeout', values.timeout, 1, 24 * 3600);
+  return {
+    files,
+    size,
+    scenario,
+    seed: wholeNumber('seed', values.seed, 0, 2 ** 31 - 1),
+    out: values.out,
+    keep: values.keep,
+    headed: values.headed,
+    timeoutMs: timeoutSeconds * 1000,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        files: { type: 'string', default: '200' },
+        size: { type: 'string', default: '256k' },
+        scenario: { type: 'string', default: 'happy' },
+        seed: { type: 'string', default: '1' },
+        out: { type: 'string' },
+        timeout: { type: 'string' },
+        keep: { type: 'boolean', default: false },
+        headed: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new LoadOptionError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** 2,000 small images in 30 minutes is the least that is asked of two cores; large ones take longer. */
+function defaultTimeoutSeconds(files: number, size: ImageSetSize): number {
+  const megabytes = (size === 'mixed' ? 2.5 * 1024 ** 2 : IMAGE_SIZES[size]) / 1024 ** 2;
+  return Math.ceil(90 + files * 0.9 * Math.max(1, megabytes));
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
+    throw new LoadOptionError(
+      `--${name} takes a whole number from ${min} to ${max}, not "${text}"`,
+    );
+  }
+  return value;
+}
+
+function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice === undefined) {
+    throw new LoadOptionError(`--${name} takes one of ${choices.join(', ')}, not "${text}"`);
+  }
+  return choice;
+}

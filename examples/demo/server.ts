@@ -1,0 +1,96 @@
+/**
+ * The demo: the server kit on its embedded parts, and a page on the SDK.
+ *
+ *   PORT=3000  STORE_PORT=3001  BULKHEAD_DIR=.bulkhead  npm start
+ */
+import { fileURLToPath } from 'node:url';
+import {
+  createEmbeddedServer,
+  createLogger,
+  DirectoryLockedError,
+  type EmbeddedServer,
+  type Listening,
+} from '@bulkhead/server';
+import { checkPorts, PortError, toPortError } from './ports.ts';
+import { readSettings, type Settings, SettingsError } from './settings.ts';
+import { createStatic } from './static.ts';
+import { createVisitors, visitorSecret } from './visitor.ts';
+
+const PAGE = fileURLToPath(new URL('./dist', import.meta.url));
+/** This machine only: the demo has no accounts. */
+const HOST = '127.0.0.1';
+/** After a signal, what still runs is left behind: the queue brings it back at the next start. */
+const MAX_STOP_MS = 5000;
+
+async function start(settings: Settings): Promise<EmbeddedServer> {
+  const { dataDir, maxFileBytes, port, storePort } = settings;
+  await checkPorts(settings, HOST);
+  const visitors = createVisitors(await visitorSecret(dataDir));
+  const server = await createEmbeddedServer({
+    dir: dataDir,
+    authorize: async (request) => visitors.identify(request),
+    limits: { maxFileBytes },
+    // A page at localhost and a store at localhost are two origins: the ports differ.
+    ...(storePort === 0 ? {} : { storeUrl: `http://localhost:${storePort}` }),
+    logger: createLogger('warn'),
+  });
+  try {
+    let listening: Listening | undefined;
+    const storeOrigin = (): string =>
+      storePort === 0 ? (listening?.storeUrl ?? '') : `http://localhost:${storePort}`;
+    const page = createStatic({
+      dir: PAGE,
+      storeOrigin,
+      values: { MAX_FILE_BYTES: String(maxFileBytes) },
+    });
+    const handler = async (request: Request): Promise<Response> => {
+      const response = await page(request);
+      if (response === undefined) return server.fetch(request);
+      const isPage = new URL(request.url).pathname === '/';
+      // Only a load of the page makes visitors, so that the calls it makes at once share one.
+      if (isPage && visitors.identify(request) === null) {
+        response.headers.append('Set-Cookie', visitors.welcome());
+      }
+      return response;
+    };
+    await server.start();
+    listening = await server.listen({ apiPort: port, storePort, host: HOST, handler });
+    const pageUrl = `http://localhost:${new URL(listening.apiUrl).port}`;
+    console.log(
+      `Bulkhead demo ready: ${pageUrl} (object store on ${storeOrigin()}, data in ${settings.dataDirShown})`,
+    );
+    return server;
+  } catch (error) {
+    await server.close();
+    throw toPortError(error, settings) ?? error;
+  }
+}
+
+function stopOnSignal(server: EmbeddedServer): void {
+  let isStopping = false;
+  const stop = (): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    setTimeout(() => process.exit(0), MAX_STOP_MS).unref();
+    server.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+}
+
+try {
+  stopOnSignal(await start(readSettings(process.env)));
+} catch (error) {
+  const isExpected =
+    error instanceof PortError ||
+    error instanceof SettingsError ||
+    error instanceof DirectoryLockedError;
+  console.error(isExpected ? error.message : error);
+  process.exit(1);
+}

@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Every key the server makes, and nothing else: `u/<32 hex>/<yyyy>/<asset id>`, and derivatives
+ * with a suffix. No part of it comes from a client.
+ */
+const KEY = /^u\/[0-9a-f]{32}\/\d{4}\/[0-9a-f-]{36}(?:\.[a-z]+\.[a-z]+)?$/;
+
+const CONTENT_TYPES: Record<string, string> = { jpg: 'image/jpeg', webp: 'image/webp' };
+
+/** The key of a new original. The user appears as a digest: ids may be addresses or worse. */
+export function originalKey(userId: string, assetId: string, nowMs: number): string {
+  const user = createHash('sha256').update(userId).digest('hex').slice(0, 32);
+  return `u/${user}/${new Date(nowMs).getUTCFullYear()}/${assetId}`;
+}
+
+/** The bounded image made from an original. */
+export function imageKey(key: string): string {
+  return `${key}.image.jpg`;
+}
+
+/** The 256 px thumbnail made from an original. */
+export function thumbnailKey(key: string): string {
+  return `${key}.thumbnail.webp`;
+}
+
+/** The content type of a derivative, by its key. */
+export function derivativeContentType(key: string): string {
+  return CONTENT_TYPES[key.slice(key.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
+}
+
+export function isKey(value: string): boolean {
+  return KEY.test(value);
+}

@@ -1,0 +1,14 @@
+/** Maps with at most `limit` calls running at once; results in the order of the items. */
+export async function mapConcurrently<T, R>(
+  items: readonly T[],
+  limit: number,
+  map: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const entries = items.entries();
+  const worker = async () => {
+    for (const [index, item] of entries) results[index] = await map(item, index);
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  return results;
+}

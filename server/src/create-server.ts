@@ -1,0 +1,110 @@
+import { sql } from 'kysely';
+import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
+import type { ChangeFeed } from './events/change-feed.ts';
+import { createChangeHub } from './events/change-hub.ts';
+import { createAssetView } from './library/asset-view.ts';
+import { createLibrary } from './library/library.ts';
+import { createStatsReader } from './library/stats.ts';
+import { createLogger } from './logging.ts';
+import { createTokenBucket } from './rate-limit/token-bucket.ts';
+import { createApp } from './routes/app.ts';
+import { createFinalizer } from './uploads/finalize.ts';
+import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { sweepUploads } from './uploads/sweep.ts';
+
+/** The server kit on parts of your own. */
+export interface BulkheadServer {
+  /** Mounts anywhere that speaks web-standard requests. */
+  fetch(request: Request): Promise<Response>;
+  /** To be told by workers after every commit. */
+  changes: ChangeFeed;
+  /** Sweeps now, and then every ten minutes. */
+  start(): Promise<void>;
+  /** Removes what uploads left behind; see `sweepUploads`. */
+  sweep(): Promise<number>;
+  /** Ends event streams and the sweeping. The parts stay open: they are yours. */
+  close(): Promise<void>;
+}
+
+/**
+ * Joins a database, a blob store and a queue to the routes. Workers are apart (`createWorkers`), so
+ * that they can run elsewhere.
+ * @throws {OptionsError} naming every option that does not fit.
+ */
+export function createBulkheadServer(options: ServerOptions): BulkheadServer {
+  const resolved = resolveOptions(serverOptionsSchema, options);
+  const { database: db, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
+  const { clock = Date.now, logger = createLogger(), basePath } = resolved;
+  const rateLimiter =
+    resolved.rateLimiter ??
+    createTokenBucket({
+      capacity: limits.rateLimitCapacity,
+      refillPerMinute: limits.rateLimitPerMinute,
+      clock,
+      logger,
+    });
+
+  const view = createAssetView(blobs);
+  const stats = createStatsReader(db, clock);
+  const hub = createChangeHub({
+    db,
+    view,
+    stats,
+    clock,
+    logger,
+    limits: {
+      coalesceMs: limits.coalesceMs,
+      heartbeatMs: limits.heartbeatMs,
+      idleMs: limits.streamIdleMs,
+      maxStreamsPerUser: limits.maxStreamsPerUser,
+    },
+  });
+  const { maxFileBytes } = limits;
+  const handle = createApp({
+    authorize,
+    issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
+    finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
+    library: createLibrary({ db, queue, view, changes: hub }),
+    stats,
+    hub,
+    rateLimiter,
+    logger,
+    clock,
+    checkHealth: async () => {
+      await sql`select 1`.execute(db);
+    },
+    allowedOrigins,
+    basePath,
+  });
+
+  let sweeping: Promise<number> | undefined;
+  const sweep = () => {
+    sweeping ??= sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs }).finally(
+      () => {
+        sweeping = undefined;
+      },
+    );
+    return sweeping;
+  };
+  const sweepQuietly = () =>
+    sweep().catch((error: unknown) => {
+      logger.error({ err: error }, 'The sweep failed; the next one goes on');
+    });
+  let timer: NodeJS.Timeout | undefined;
+
+  return {
+    fetch: handle,
+    changes: hub,
+    async start() {
+      if (timer) return;
+      timer = setInterval(sweepQuietly, limits.sweepIntervalMs).unref();
+      await sweepQuietly();
+    },
+    sweep,
+    async close() {
+      clearInterval(timer);
+      hub.close();
+      await sweeping?.catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createFileSystemStore, type FileSystemStore } from './blobs/file-system-store.ts';
+import { type EmbeddedOptions, embeddedOptionsSchema, resolveOptions } from './config.ts';
+import { type BulkheadServer, createBulkheadServer } from './create-server.ts';
+import { openEmbeddedDatabase } from './database/embedded-database.ts';
+import { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
+import { createPgBossQueue } from './jobs/pg-boss-queue.ts';
+import { createWorkers } from './jobs/workers.ts';
+import { createLogger } from './logging.ts';
+import { type Listening, type ListenOptions, listen } from './node-server.ts';
+
+const STOP_GRACE_MS = 5000;
+const VACUUM_INTERVAL_MS = 10 * 60 * 1000;
+
+/** The whole kit in one process and one directory. */
+export interface EmbeddedServer extends BulkheadServer {
+  /** The object store, to be served on an origin of its own. */
+  store: FileSystemStore;
+  /**
+   * Serves both on node:http. `handler` answers instead of the API's own handler, for a server with
+   * pages beside it; it calls `server.fetch` for the rest.
+   */
+  listen(
+    options?: ListenOptions & { handler?: (request: Request) => Promise<Response> },
+  ): Promise<Listening>;
+  /** Ends streams, connections and workers, then closes the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Database, object store, job queue and workers under one directory. Call `start()` to begin with
+ * the work, and `listen()` (or mount `fetch` and `store.fetch` yourself).
+ *
+ * What was acknowledged outlives `kill -9`; see {@link openEmbeddedDatabase} for its limits.
+ * @throws {OptionsError} naming every option that does not fit.
+ * @throws {DirectoryLockedError} when another process uses the directory.
+ */
+export async function createEmbeddedServer(options: EmbeddedOptions): Promise<EmbeddedServer> {
+  const resolved = resolveOptions(embeddedOptionsSchema, options);
+  const { dir, logger = createLogger() } = resolved;
+  await mkdir(dir, { recursive: true });
+  // The database's lock is the directory's: nothing is touched before it is held.
+  const database = await openEmbeddedDatabase(join(dir, 'database'));
+  try {
+    const { db, pglite } = database;
+    let storeUrl = resolved.storeUrl;
+    const store = await createFileSystemStore({
+      dir: join(dir, 'blobs'),
+      publicUrl: () => {
+        if (storeUrl === undefined) {
+          throw new Error('The object store has no address: give storeUrl, or call listen() first');
+        }
+        return storeUrl;
+      },
+      secret: resolved.secret ?? (await persistentSecret(join(dir, 'secret'))),
+      allowedOrigins: resolved.storeAllowedOrigins,
+      logger,
+      ...(resolved.clock && { clock: resolved.clock }),
+    });
+    const queue = createPgBossQueue({ pglite, logger });
+    const server = createBulkheadServer({
+      database: db,
+      blobStore: store,
+      queue,
+      logger,
+      authorize: resolved.authorize,
+      limits: resolved.limits,
+      allowedOrigins: resolved.allowedOrigins,
+      basePath: resolved.basePath,
+      ...(resolved.clock && { clock: resolved.clock }),
+      ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
+    });
+    const { processConcurrency, embedConcurrency } = resolved;
+    const workers = createWorkers({
+      db,
+      queue,
+      blobs: store,
+      embedder: createLocalVisualEmbedder(),
+      changes: server.changes,
+      logger,
+      ...(processConcurrency !== undefined && { processConcurrency }),
+      ...(embedConcurrency !== undefined && { embedConcurrency }),
+    });
+
+    const listenings = new Set<Listening>();
+    const vacuum = () =>
+      database.vacuum().catch((error: unknown) => {
+        logger.warn({ err: error }, 'The database could not be vacuumed');
+      });
+    let vacuuming: NodeJS.Timeout | undefined;
+    let starting: Promise<void> | undefined;
+    let closing: Promise<void> | undefined;
+    return {
+      ...server,
+      store,
+      start() {
+        starting ??= (async () => {
+          await queue.start();
+          await workers.start();
+          await server.start();
+          vacuuming = setInterval(vacuum, VACUUM_INTERVAL_MS).unref();
+        })();
+        return starting;
+      },
+      async listen({ handler = server.fetch, ...where } = {}) {
+        const listening = await listen({ api: handler, store: store.fetch }, where);
+        storeUrl ??= listening.storeUrl;
+        listenings.add(listening);
+        return listening;
+      },
+      close() {
+        closing ??= (async () => {
+          await starting?.catch(() => {});
+          clearInterval(vacuuming);
+          // Streams first: they would hold their connections open.
+          await server.close();
+          await Promise.all([...listenings].map((listening) => listening.close()));
+          if (starting) await workers.stop(STOP_GRACE_MS);
+          await database.close();
+        })();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Made at the first start; whoever can read it can sign URLs, so only its owner can. */
+async function persistentSecret(path: string): Promise<string> {
+  const draft = `${path}.${process.pid}`;
+  try {
+    await writeFile(draft, randomBytes(32).toString('hex'), { mode: 0o600 });
+    await link(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return (await readFile(path, 'utf8')).trim();
+}

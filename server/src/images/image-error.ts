@@ -1,0 +1,61 @@
+/** Codes as on the wire; `processing_failed` is the one that may pass when tried again. */
+export type ImageErrorCode =
+  | 'undecodable'
+  | 'too_many_pixels'
+  | 'svg_refused'
+  | 'not_an_image'
+  | 'processing_failed';
+
+/** Why an image could not be rendered. The message is written for the person who uploaded it. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
+  readonly code: ImageErrorCode;
+  constructor(code: ImageErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** True when the same bytes may succeed later: the machine was short of something. */
+  get isTransient(): boolean {
+    return this.code === 'processing_failed';
+  }
+}
+
+/** The machine's state, not the file's: errno codes of a full disk, exhausted memory or handles. */
+const TRANSIENT_ERRNO = new Set([
+  'ENOSPC',
+  'ENOMEM',
+  'EMFILE',
+  'ENFILE',
+  'EAGAIN',
+  'EIO',
+  'EDQUOT',
+]);
+
+/**
+ * libvips and sharp report a lack of memory or time only in words: libvips' vips_malloc and
+ * tracked_malloc say "out of memory", zlib and libheif "allocate", sharp's own limit "timeout".
+ */
+const TRANSIENT_WORDS =
+  /out of memory|memory allocation|(?:cannot|unable to|failed to) allocate|^timeout/i;
+
+/** Turns what sharp threw into an {@link ImageError}. What is not known to pass is permanent. */
+export function toImageError(error: unknown): ImageError {
+  if (error instanceof ImageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const line = firstLine(message);
+  if (TRANSIENT_ERRNO.has(errno) || TRANSIENT_WORDS.test(message)) {
+    return new ImageError('processing_failed', `The server could not process the image: ${line}`, {
+      cause: error,
+    });
+  }
+  return new ImageError('undecodable', `The image is damaged or incomplete: ${line}`, {
+    cause: error,
+  });
+}
+
+/** libvips stacks several lines ("VipsJpeg: premature end…"); the first one says what happened. */
+function firstLine(message: string): string {
+  return (message.split('\n', 1)[0] ?? '').trim().slice(0, 200);
+}

@@ -1,0 +1,194 @@
+import type { Asset, AssetChange, AssetStage } from 'bulkhead/protocol';
+import { type SelectQueryBuilder, sql } from 'kysely';
+import type { AssetRow, Database, Schema } from '../database/schema.ts';
+import type { ChangeFeed } from '../events/change-feed.ts';
+import type { Queue } from '../jobs/queue.ts';
+import { ProblemError } from '../problem-error.ts';
+import type { AssetView } from './asset-view.ts';
+import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { prefixTsquery } from './words.ts';
+
+/** A person's retry goes before everything that waits by itself. */
+const RETRY_PRIORITY = 10;
+
+export interface SearchResult {
+  asset: Asset;
+  score: number;
+}
+
+/** One user's assets. Another user's asset is `not_found`, like one that never was. */
+export interface Library {
+  page(
+    userId: string,
+    query: { cursor?: string | undefined; limit: number; stage?: AssetStage | undefined },
+  ): Promise<{ assets: Asset[]; nextCursor: string | null }>;
+  /** @throws {ProblemError} `not_found` */
+  asset(userId: string, id: string): Promise<Asset>;
+  /** Where these assets stand now. Ids that are unknown, or another user's, are left out. */
+  changes(userId: string, ids: readonly string[]): Promise<AssetChange[]>;
+  /** Every word must begin a word of the name or path; newest first. */
+  searchWords(userId: string, text: string, limit: number): Promise<SearchResult[]>;
+  /**
+   * Nearest by cosine among the user's own vectors of the same model, by exact scan.
+   * @throws {ProblemError} `not_found`
+   */
+  searchLike(userId: string, id: string, limit: number): Promise<SearchResult[]>;
+  /**
+   * Redrives an asset that failed or waits for its next attempt; one that did not fail is left
+   * alone.
+   * @throws {ProblemError} `not_found`
+   */
+  retryProcessing(userId: string, id: string): Promise<Asset>;
+}
+
+type AssetQuery<O> = SelectQueryBuilder<Schema, 'assets', O>;
+
+export function createLibrary(parts: {
+  db: Database;
+  queue: Queue;
+  view: AssetView;
+  changes: ChangeFeed;
+}): Library {
+  const { db, queue, view, changes } = parts;
+
+  const rowOf = async (userId: string, id: string): Promise<AssetRow> => {
+    const row = await db
+      .selectFrom('assets')
+      .selectAll()
+      .where('user_id', '=', userId)
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (!row) throw new ProblemError('not_found', 'There is no such asset');
+    return row;
+  };
+
+  return {
+    async page(userId, { cursor, limit, stage }) {
+      let query = db.selectFrom('assets').selectAll().where('user_id', '=', userId);
+      if (stage) query = inStage(query, stage);
+      if (cursor !== undefined) {
+        const { createdAt, id } = decodeCursor(cursor);
+        query = query
+          .where('created_at', '<=', createdAt)
+          .where((eb) => eb.or([eb('created_at', '<', createdAt), eb('id', '>', id)]));
+      }
+      const rows = await query
+        .orderBy('created_at', 'desc')
+        .orderBy('id')
+        .limit(limit + 1)
+        .execute();
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      const hasMore = rows.length > limit && last !== undefined;
+      return {
+        assets: await Promise.all(page.map((row) => view.asset(row))),
+        nextCursor: hasMore ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
+      };
+    },
+
+    async asset(userId, id) {
+      return view.asset(await rowOf(userId, id));
+    },
+
+    async changes(userId, ids) {
+      const rows = await db
+        .selectFrom('assets')
+        .selectAll()
+        .where('user_id', '=', userId)
+        .where('id', 'in', ids)
+        .orderBy('version')
+        .execute();
+      return Promise.all(rows.map((row) => view.change(row)));
+    },
+
+    async searchWords(userId, text, limit) {
+      const tsquery = prefixTsquery(text);
+      if (tsquery === undefined) return [];
+      const rows = await db
+        .selectFrom('assets')
+        .selectAll()
+        .where('user_id', '=', userId)
+        .where(
+          sql<boolean>`array_to_tsvector(string_to_array(search_words, ' ')) @@ ${tsquery}::tsquery`,
+        )
+        .orderBy('created_at', 'desc')
+        .orderBy('id')
+        .limit(limit)
+        .execute();
+      return Promise.all(rows.map(async (row) => ({ asset: await view.asset(row), score: 1 })));
+    },
+
+    async searchLike(userId, id, limit) {
+      await rowOf(userId, id);
+      const distance = sql<number>`other.vector <=> mine.vector`;
+      const rows = await db
+        .selectFrom('embeddings as mine')
+        .innerJoin('embeddings as other', (join) =>
+          join
+            .onRef('other.user_id', '=', 'mine.user_id')
+            .onRef('other.model', '=', 'mine.model')
+            .onRef('other.asset_id', '<>', 'mine.asset_id'),
+        )
+        .innerJoin('assets', 'assets.id', 'other.asset_id')
+        .selectAll('assets')
+        .select(distance.as('distance'))
+        .where('mine.asset_id', '=', id)
+        .where('mine.user_id', '=', userId)
+        .where('assets.user_id', '=', userId)
+        .orderBy(distance)
+        .orderBy('assets.id')
+        .limit(limit)
+        .execute();
+      return Promise.all(
+        rows.map(async ({ distance: cosineDistance, ...row }) => ({
+          asset: await view.asset(row),
+          score: 1 - cosineDistance,
+        })),
+      );
+    },
+
+    async retryProcessing(userId, id) {
+      const row = await db.transaction().execute(async (tx) => {
+        const asset = await tx
+          .selectFrom('assets')
+          .selectAll()
+          .where('user_id', '=', userId)
+          .where('id', '=', id)
+          .forUpdate()
+          .executeTakeFirst();
+        if (!asset) throw new ProblemError('not_found', 'There is no such asset');
+        const hasFailed = asset.failed || asset.processing_error || asset.embedding_error;
+        if (!hasFailed || (asset.processed && asset.embedded)) return asset;
+        const redriven = await tx
+          .updateTable('assets')
+          .set({
+            failed: false,
+            processing_error: null,
+            processing_retry_count: 0,
+            embedding_error: null,
+            embedding_retry_count: 0,
+            embedding_next_retry: null,
+            version: sql<number>`nextval('asset_version')`,
+            updated_at: sql<Date>`now()`,
+          })
+          .where('id', '=', id)
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        await queue.enqueue(tx, asset.processed ? 'embed' : 'process', [{ assetId: id }], {
+          priority: RETRY_PRIORITY,
+        });
+        return redriven;
+      });
+      changes.changed([userId]);
+      return view.asset(row);
+    },
+  };
+}
+
+/** The rows that `stageOf` calls so. */
+function inStage<O>(query: AssetQuery<O>, stage: AssetStage): AssetQuery<O> {
+  if (stage === 'failed') return query.where('failed', '=', true);
+  const alive = query.where('failed', '=', false);
+  if (stage === 'processing') return alive.where('processed', '=', false);
+  return alive.where('processed', '=', true).where('embedded', '=', stage === 'searchable');
+}

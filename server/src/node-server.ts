@@ -1,0 +1,98 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+
+/** Above the 60 s of common load balancers, which must be the ones to close an idle connection. */
+const KEEP_ALIVE_MS = 65_000;
+const HEADERS_MS = 30_000;
+/** A JSON body is small; an upload may take as long as the line needs. */
+const API_REQUEST_MS = 120_000;
+/** A connection on which nothing moves at all. */
+const STALLED_MS = 120_000;
+
+export interface ListenOptions {
+  /** Default 0: any free port. */
+  apiPort?: number | undefined;
+  storePort?: number | undefined;
+  /** Default 127.0.0.1: nobody else on the network. */
+  host?: string | undefined;
+}
+
+type Handler = (request: Request, node: { incoming: IncomingMessage }) => Promise<Response>;
+
+export interface Handlers {
+  api: Handler;
+  store: Handler;
+}
+
+/** Both origins, on node:http. */
+export interface Listening {
+  apiUrl: string;
+  storeUrl: string;
+  /**
+   * Takes no more connections, closes the idle ones, and lets requests that run finish for
+   * `graceMs` (default 2 s). Event streams must be ended before, or they take all of it.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Serves the API and the object store, each on a port of its own. */
+export async function listen(handlers: Handlers, options: ListenOptions = {}): Promise<Listening> {
+  const { apiPort = 0, storePort = 0, host = '127.0.0.1' } = options;
+  const store = createHttpServer(handlers.store, 0);
+  const api = createHttpServer(handlers.api, API_REQUEST_MS);
+  const storeUrl = await open(store, storePort, host);
+  try {
+    const apiUrl = await open(api, apiPort, host);
+    return {
+      apiUrl,
+      storeUrl,
+      async close(graceMs = 2000) {
+        await Promise.all([shut(api, graceMs), shut(store, graceMs)]);
+      },
+    };
+  } catch (error) {
+    await shut(store, 0);
+    throw error;
+  }
+}
+
+function createHttpServer(handler: Handler, requestTimeout: number): Server {
+  // Bodies that a handler leaves unread are drained by the handler (see `RequestBody`): the adapter
+  // would cut the connection half a second after the answer, which loses the answer on slow lines.
+  const listener = getRequestListener(
+    (request, node) => handler(request, node as { incoming: IncomingMessage }),
+    {
+      overrideGlobalObjects: false,
+      autoCleanupIncoming: false,
+    },
+  );
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout },
+    (incoming, outgoing) => void listener(incoming, outgoing),
+  );
+  server.timeout = STALLED_MS;
+  return server;
+}
+
+function open(server: Server, port: number, host: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const { port: bound } = server.address() as AddressInfo;
+      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`);
+    });
+  });
+}
+
+function shut(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(force);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
