@@ -66,26 +66,31 @@ async function start(settings: Settings): Promise<EmbeddedServer> {
   }
 }
 
-function stopOnSignal(server: EmbeddedServer): void {
+/** The first signal ends the server in order, a second one at once. */
+function stopOnSignal(starting: Promise<EmbeddedServer>): void {
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) process.exit(1);
     isStopping = true;
     setTimeout(() => process.exit(0), MAX_STOP_MS).unref();
-    server.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
+    starting
+      .then((server) => server.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          console.error(error);
+          process.exit(1);
+        },
+      );
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
 }
 
 try {
-  stopOnSignal(await start(readSettings(process.env)));
+  const starting = start(readSettings(process.env));
+  stopOnSignal(starting);
+  await starting;
 } catch (error) {
   const isExpected =
     error instanceof PortError ||

@@ -201,7 +201,7 @@ describe.each([
       await rawPut(url, { ...headers, 'Content-Length': size }, (request) => {
         request.write(bytes.subarray(0, size / 2), () => setTimeout(() => request.destroy(), 50));
       });
-      await expect.poll(() => subject.list(), { timeout: 3000 }).toEqual(before);
+      await expect.poll(() => subject.list()).toEqual(before);
       expect(await store.head(key)).toBeUndefined();
       const response = await fetch(url, { method: 'PUT', headers, body: bytes });
       expect(response.status).toBe(201);

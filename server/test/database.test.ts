@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DirectoryLockedError, lockDirectory } from '../src/database/directory-lock.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../src/database/embedded-database.ts';
 import { migrate } from '../src/database/migrations.ts';
-import { START_MS } from './fixtures/test-server.ts';
+import './fixtures/test-server.ts';
 
 let dir: string;
 beforeAll(async () => {
@@ -38,22 +38,18 @@ describe('the directory lock', () => {
     expect(await readdir(dir)).toEqual([]);
   });
 
-  test(
-    'keeps a second process out, says what to do, and passes on at once when it is killed',
-    async () => {
-      const child = await holdInOtherProcess();
-      const refusal = await lockDirectory(dir).catch((error: unknown) => error);
-      expect(refusal).toBeInstanceOf(DirectoryLockedError);
-      expect(refusal).toMatchObject({ dir, pid: child.pid });
-      expect(String(refusal)).toMatch(/stop that process, or give this one another directory/);
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      const unlock = await lockDirectory(dir);
-      await unlock();
-    },
-    START_MS,
-  );
+  test('keeps a second process out, says what to do, and passes on at once when it is killed', async () => {
+    const child = await holdInOtherProcess();
+    const refusal = await lockDirectory(dir).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(DirectoryLockedError);
+    expect(refusal).toMatchObject({ dir, pid: child.pid });
+    expect(String(refusal)).toMatch(/stop that process, or give this one another directory/);
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+    const unlock = await lockDirectory(dir);
+    await unlock();
+  });
 
   test('is not fooled by a dead process whose pid another one has now', async () => {
     const holder = { pid: process.pid, startedAt: 'another boot:1', token: 'x' };
@@ -99,7 +95,7 @@ describe('the embedded database', () => {
   let database: EmbeddedDatabase;
   beforeAll(async () => {
     database = await openEmbeddedDatabase('memory');
-  }, START_MS);
+  });
   afterAll(() => database?.close());
 
   test('is migrated, and migrating again changes nothing', async () => {
@@ -184,20 +180,16 @@ describe('the embedded database', () => {
   });
 });
 
-test(
-  'on disk, what was written is there when it is opened again',
-  async () => {
-    const home = await mkdtemp(join(tmpdir(), 'bulkhead-pg-'));
-    const first = await openEmbeddedDatabase(home);
-    await expect(openEmbeddedDatabase(home)).rejects.toThrow(DirectoryLockedError);
-    await sql`create table kept (n integer)`.execute(first.db);
-    await sql`insert into kept values (7)`.execute(first.db);
-    await first.close();
-    await first.close();
-    const second = await openEmbeddedDatabase(home);
-    expect((await sql`select n from kept`.execute(second.db)).rows).toEqual([{ n: 7 }]);
-    await second.close();
-    await rm(home, { recursive: true });
-  },
-  START_MS,
-);
+test('on disk, what was written is there when it is opened again', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'bulkhead-pg-'));
+  const first = await openEmbeddedDatabase(home);
+  await expect(openEmbeddedDatabase(home)).rejects.toThrow(DirectoryLockedError);
+  await sql`create table kept (n integer)`.execute(first.db);
+  await sql`insert into kept values (7)`.execute(first.db);
+  await first.close();
+  await first.close();
+  const second = await openEmbeddedDatabase(home);
+  expect((await sql`select n from kept`.execute(second.db)).rows).toEqual([{ n: 7 }]);
+  await second.close();
+  await rm(home, { recursive: true });
+});

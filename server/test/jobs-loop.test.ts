@@ -97,6 +97,23 @@ describe('the job loop', () => {
     expect(source.fetch.mock.calls.length).toBeLessThan(30);
   });
 
+  it('remembers a job announced while every slot was taken', async () => {
+    const { source, waiting, settled } = fakeSource(['first']);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const handler = (job: Job) => (job.id === 'first' ? held : Promise.resolve());
+    const { loop } = start(source, handler, { concurrency: 1, pollIntervalMs: 60_000 });
+    await vi.waitFor(() => expect(waiting).toHaveLength(0));
+    await sleep(80);
+    waiting.push({ id: 'second', retryCount: 0, data: { assetId: 'second' } });
+    loop.wake();
+    await sleep(20);
+    release();
+    await vi.waitFor(() => expect(settled.size).toBe(2));
+  });
+
   it('gives the job of a handler that throws back, and goes on with the others', async () => {
     const { source, settled } = fakeSource(['bad', 'good']);
     const { logger } = start(source, async (job) => {

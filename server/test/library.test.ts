@@ -4,18 +4,12 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prefixTsquery, searchWordsOf, wordsOf } from '../src/library/words.ts';
-import {
-  jpeg,
-  START_MS,
-  startTestServer,
-  type TestServer,
-  type TestUser,
-} from './fixtures/test-server.ts';
+import { jpeg, startTestServer, type TestServer, type TestUser } from './fixtures/test-server.ts';
 
 let app: TestServer;
 beforeAll(async () => {
   app = await startTestServer();
-}, START_MS);
+});
 afterAll(() => app?.close());
 
 const add = async (user: TestUser, filename: string, path?: string) => {

@@ -9,7 +9,6 @@ import {
   type Answer,
   jpeg,
   promiseOf,
-  START_MS,
   startTestServer,
   type TestServer,
 } from './fixtures/test-server.ts';
@@ -24,11 +23,11 @@ beforeAll(async () => {
     authorize: async (request) => {
       const userId = request.headers.get('x-user');
       if (userId === 'explode') throw new Error('the session store is down: password=hunter2');
-      const isNew = userId !== null && userId.startsWith('new-');
+      const isNew = userId?.startsWith('new-') === true;
       return isNew ? { userId, setCookie: `visitor=${userId}; HttpOnly` } : userId;
     },
   });
-}, START_MS);
+});
 afterAll(() => app?.close());
 
 const expectProblem = ({ status, headers, body }: Answer, code: string) => {

@@ -6,7 +6,6 @@ import {
   grantedOf,
   jpeg,
   putTo,
-  START_MS,
   startTestServer,
   type TestServer,
 } from './fixtures/test-server.ts';
@@ -14,7 +13,7 @@ import {
 let app: TestServer;
 beforeAll(async () => {
   app = await startTestServer();
-}, START_MS);
+});
 afterAll(() => app?.close());
 
 const EXPIRED_MS = 301_000 + SWEEP_GRACE_MS;

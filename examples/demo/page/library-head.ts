@@ -31,6 +31,7 @@ export function createLibraryHead(handlers: { onClear(): void; onRetry(): void }
   const count = byId('library-count');
   const chip = byId('library-chip');
   const notice = byId('library-notice');
+  const status = byId('search-status');
   let chipOf: LibraryItem | undefined;
   let noticeShown = '';
 
@@ -65,6 +66,7 @@ export function createLibraryHead(handlers: { onClear(): void; onRetry(): void }
     update(state) {
       setText(title, titleOf(state));
       setText(count, countOf(state));
+      setText(status, statusOf(state));
       paintChip(state.mode.kind === 'like' ? state.mode.source : undefined);
       paintNotice(state);
     },
@@ -77,6 +79,13 @@ function titleOf({ mode, found }: HeadState): string {
   if (found === undefined) return `Searching “${visibleName(mode.text)}”`;
   const many = found >= MAX_FOUND ? `${formatCount(found)}+ photos` : formatCounted(found, 'photo');
   return found === 0 ? 'No matches' : `${many} for “${visibleName(mode.text)}”`;
+}
+
+/** What a search found, for those who do not see the gallery. */
+function statusOf(state: HeadState): string {
+  const { mode, found } = state;
+  if (mode.kind === 'all' || found === undefined) return '';
+  return mode.kind === 'search' ? titleOf(state) : `${formatCounted(found, 'photo')} alike`;
 }
 
 function countOf({ mode, stats }: HeadState): string {

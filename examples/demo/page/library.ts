@@ -49,7 +49,7 @@ export function connectLibrary(
 
   const shown = (): readonly LibraryItem[] => (mode.kind === 'all' ? list.items : (found ?? []));
   const find = (id: string): LibraryItem | undefined =>
-    list.get(id) ?? found?.find((item) => item.id === id);
+    found?.find((item) => item.id === id) ?? list.get(id);
 
   const grid = createVirtualGrid<LibraryItem>({
     root: byId('grid'),
@@ -114,10 +114,12 @@ export function connectLibrary(
   });
   const news = followNews(uploader, {
     onChange(change, name) {
+      const result = found?.find(({ id }) => id === change.id);
+      if (result !== undefined) grid.refresh(Object.assign(result, change));
       const outcome = list.note(change, name);
       if (outcome === 'arrived') arrivals.arrived();
-      const item = find(change.id);
-      if (outcome === 'changed' && item !== undefined) grid.refresh(item);
+      const item = list.get(change.id);
+      if (outcome === 'changed' && item !== undefined && mode.kind === 'all') grid.refresh(item);
     },
     onStats(next) {
       stats = next;

@@ -20,13 +20,13 @@ export function followNews(
   const names = new Map<string, string>();
   let source: EventSource | undefined;
 
-  uploader.on('upload-finalized', ({ id, assetId }) => {
+  uploader.on('upload-finalized', ({ id, assetId, isDuplicate }) => {
     const upload = uploader.get(id);
-    if (upload !== undefined) names.set(assetId, upload.name);
+    if (upload !== undefined && !isDuplicate) names.set(assetId, upload.name);
   });
   uploader.on('asset-changed', ({ assetId, stage, thumbnailUrl, error }) => {
     handlers.onChange({ id: assetId, stage, thumbnailUrl, error }, names.get(assetId));
-    if (stage === 'searchable') names.delete(assetId);
+    if (stage === 'searchable' || stage === 'failed') names.delete(assetId);
   });
   let lastStats: Stats | null = null;
   uploader.subscribe(() => {

@@ -60,18 +60,24 @@ export function runningFigures(session: SessionState, snapshot: Snapshot): strin
   return parts.join(' · ');
 }
 
-/** Why nothing moves just now, and when it goes on. */
+/** Why nothing moves just now. */
+export function waitReason({ kind }: WaitReason): string {
+  switch (kind) {
+    case 'rate_limit':
+      return 'Upload rate limited.';
+    case 'network':
+      return 'The connection is gone.';
+    case 'server':
+      return 'The server does not answer.';
+  }
+}
+
+/** The reason, and when it goes on: `Upload rate limited. Retrying in 12 s…`. */
 export function waitWords(wait: WaitReason, nowMs: number): string {
   const seconds = Math.ceil((wait.untilMs - nowMs) / 1000);
   const when = seconds > 0 ? `in ${formatDuration(seconds)}…` : 'now…';
-  switch (wait.kind) {
-    case 'rate_limit':
-      return `Upload rate limited. Retrying ${when}`;
-    case 'network':
-      return `The connection is gone. Trying again ${when}`;
-    case 'server':
-      return `The server does not answer. Trying again ${when}`;
-  }
+  const what = wait.kind === 'rate_limit' ? 'Retrying' : 'Trying again';
+  return `${waitReason(wait)} ${what} ${when}`;
 }
 
 /** For the tab's title: seen while another tab is in front. */

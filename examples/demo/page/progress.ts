@@ -9,6 +9,7 @@ import {
   runningFigures,
   summaryParts,
   titleWords,
+  waitReason,
   waitWords,
 } from './progress-words.ts';
 import { readSession, type SessionState } from './session-state.ts';
@@ -48,9 +49,12 @@ export function connectProgress(
   let ticker: number | undefined;
 
   const announce = throttled(() => {
-    const session = readSession(uploader.getSnapshot());
+    const snapshot = uploader.getSnapshot();
+    const session = readSession(snapshot);
     if (session.phase === 'none') return;
-    setText(announcer, headline(session).join(' '));
+    // A wait is told once; its countdown is for the eye.
+    const isWaiting = snapshot.wait !== null && session.phase !== 'done';
+    setText(announcer, isWaiting ? waitReason(snapshot.wait) : headline(session).join(' '));
   }, ANNOUNCE_MS);
   const nameTab = throttled(() => {
     document.title = titleWords(readSession(uploader.getSnapshot()));

@@ -123,8 +123,9 @@ export function createVirtualGrid<T extends { readonly id: string }>(
       if (index < arrivedUntil) tile.root.classList.add('is-new');
       tiles.set(item.id, tile);
     }
-    tile.root.setAttribute('aria-setsize', String(items.length));
-    tile.root.setAttribute('aria-posinset', String(index + 1));
+    const [size, position] = [String(items.length), String(index + 1)];
+    if (tile.root.ariaSetSize !== size) tile.root.ariaSetSize = size;
+    if (tile.root.ariaPosInSet !== position) tile.root.ariaPosInSet = position;
     return tile.root;
   };
 

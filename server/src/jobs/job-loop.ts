@@ -75,7 +75,7 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
   const { name, source, concurrency, handler, logger } = options;
   const running = new Set<Running>();
   let ahead: ClaimedJob[] = [];
-  /** Whether the last claim left jobs behind. When not, new ones announce themselves. */
+  /** Whether jobs may be left to claim. When not, new ones announce themselves. */
   let hasMore = false;
   const signal = createWakeSignal();
   let isStopping = false;
@@ -88,6 +88,8 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
     let backoffMs = 0;
     while (!isStopping) {
       if (ahead.length > 0 || running.size >= concurrency) {
+        // Whatever woke us, there may be jobs that no slot can take now: the next free one looks.
+        hasMore = true;
         await signal.wait(options.pollIntervalMs);
         continue;
       }

@@ -1,0 +1,3 @@
+import { compare, formatTable } from './compare.ts';
+
+console.log(formatTable(compare()));
