@@ -120,7 +120,7 @@ describe('the workers', () => {
         width: 160,
         height: 120,
         mime_type: 'image/jpeg',
-        image_key: imageKey(asset.key),
+        image_key: imageKey(asset.key, 'image/jpeg'),
         thumbnail_key: thumbnailKey(asset.key),
         processing_error: null,
         embedding_error: null,

@@ -14,9 +14,9 @@ export function originalKey(userId: string, assetId: string, nowMs: number): str
   return `u/${user}/${new Date(nowMs).getUTCFullYear()}/${assetId}`;
 }
 
-/** The bounded image made from an original. */
-export function imageKey(key: string): string {
-  return `${key}.image.jpg`;
+/** The bounded image made from an original: JPEG, or WebP where it has transparent parts. */
+export function imageKey(key: string, contentType: 'image/jpeg' | 'image/webp'): string {
+  return `${key}.image.${contentType === 'image/webp' ? 'webp' : 'jpg'}`;
 }
 
 /** The 256 px thumbnail made from an original. */

@@ -40,7 +40,7 @@ export function createImageProcessor(context: WorkerContext): (job: Job) => Prom
       const bytes = await readObject(blobs, asset.key, job.signal, asset.size);
       rendered = await renderImage(bytes, limits, job.signal);
       job.signal.throwIfAborted();
-      image = mainImageKey(asset.key, rendered);
+      image = imageKey(asset.key, rendered.main.contentType);
       const { main, thumbnail } = rendered;
       await blobs.write(image, main.bytes, main.contentType);
       await blobs.write(thumbnailKey(asset.key), thumbnail.bytes, thumbnail.contentType);
@@ -163,13 +163,6 @@ function describeProcessingError(error: unknown): FileProblem {
   }
   const detail = `The server could not process the image (${nameFailure(error)})`;
   return { code: 'processing_failed', detail };
-}
-
-/** The extension says what was written: a picture with transparent parts is WebP, not JPEG. */
-function mainImageKey(key: string, { main }: RenderedImage): string {
-  return main.contentType === 'image/webp'
-    ? imageKey(key).replace(/\.jpg$/, '.webp')
-    : imageKey(key);
 }
 
 async function exists(db: WorkerContext['db'], id: string): Promise<boolean> {

@@ -8,8 +8,6 @@ const TYPES: Record<string, readonly string[]> = {
   'image/webp': ['webp'],
   'image/avif': ['avif'],
   'image/gif': ['gif'],
-  'image/heic': ['heic', 'image/heic-sequence'],
-  'image/heif': ['heif', 'hif', 'image/heif-sequence'],
 };
 const TYPE_BY_ALIAS = new Map(
   Object.entries(TYPES).flatMap(([type, aliases]) => [
