@@ -45,7 +45,7 @@ export function compare(): Row[] {
     return {
       scenario: scenario.name,
       seconds,
-      ratio: (seconds['adaptive'] ?? Number.NaN) / best,
+      ratio: (seconds.adaptive ?? Number.NaN) / best,
       throttled: mean(ours.map(({ throttled, requests }) => throttled / requests)),
     };
   });
