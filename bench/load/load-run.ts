@@ -181,6 +181,7 @@ async function judge(
     searchableFilesPerSecond: perSecond(watched.searchableMs),
     stages: measureStages(result.uploads),
     page: {
+      handOverMs: result.handOverMs,
       longestTaskMs: Math.max(0, ...result.longTasks),
       tasksOver50Ms: result.longTasks.length,
       heapPeakBytes: watched.heapPeakBytes,

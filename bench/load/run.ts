@@ -4,12 +4,16 @@
  */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { build } from '../../scripts/build.mjs';
-import { openImageSet } from './image-set.ts';
+import { BuildError, build } from '../../scripts/build.mjs';
+import { DiskSpaceError, openImageSet } from './image-set.ts';
 import { LoadOptionError, type LoadOptions, parseLoadOptions, USAGE } from './options.ts';
 import { createStatusLine } from './status-line.ts';
 
 const CACHE_DIR = path.resolve(import.meta.dirname, '../../node_modules/.cache/bulkhead-load');
+
+class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
 
 /** @returns the exit code */
 async function main(): Promise<number> {
@@ -20,7 +24,7 @@ async function main(): Promise<number> {
   }
   const interrupt = new AbortController();
   for (const event of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(event, () => interrupt.abort(new Error('Interrupted')));
+    process.on(event, () => interrupt.abort(new InterruptedError('Interrupted')));
   }
   await build();
   const images = await makeImages(options);
@@ -61,7 +65,11 @@ async function makeImages({ files, size, seed }: LoadOptions) {
 try {
   process.exitCode = await main();
 } catch (error) {
+  const isExpected =
+    error instanceof BuildError ||
+    error instanceof DiskSpaceError ||
+    error instanceof InterruptedError;
   if (error instanceof LoadOptionError) console.error(`${error.message}\n\n${USAGE}`);
-  else console.error(error instanceof Error ? (error.stack ?? error.message) : error);
+  else console.error(isExpected ? error.message : error);
   process.exitCode = 1;
 }

@@ -28,7 +28,7 @@ export const STAGE_MEANING: Readonly<Record<Stage, string>> = {
   credential: 'waiting for the answer to its credential request',
   put: 'sending the bytes',
   finalize: 'from the last byte to the acknowledgement',
-  upload: 'from its credential request to the acknowledgement',
+  upload: 'all four together, without waiting for its turn',
   processing: 'from the acknowledgement to the thumbnail',
   embedding: 'from the thumbnail to searchable',
   total: 'from being added to searchable',
@@ -58,13 +58,17 @@ export function measureStages(uploads: ProbeResult['uploads']): Record<Stage, Pe
     // The watch may see both changes at once: then there is no `embedding` in between.
     const processed = statusMs.embedding ?? statusMs.searchable;
     const span = (stage: Stage, from: number | undefined, to: number | undefined) => {
-      if (from !== undefined && to !== undefined && to >= from) spans[stage].push(to - from);
+      if (from === undefined || to === undefined || to < from) return undefined;
+      spans[stage].push(to - from);
+      return to - from;
     };
-    span('hash', statusMs.hashing, statusMs.hashed);
-    span('credential', statusMs.requesting, statusMs.ready);
-    span('put', statusMs.uploading, statusMs.uploaded);
-    span('finalize', statusMs.uploaded, stored);
-    span('upload', statusMs.requesting, stored);
+    const parts = [
+      span('hash', statusMs.hashing, statusMs.hashed),
+      span('credential', statusMs.requesting, statusMs.ready),
+      span('put', statusMs.uploading, statusMs.uploaded),
+      span('finalize', statusMs.uploaded, stored),
+    ].filter((part) => part !== undefined);
+    if (parts.length === 4) spans.upload.push(parts.reduce((sum, part) => sum + part, 0));
     span('processing', stored, processed);
     span('embedding', statusMs.embedding, statusMs.searchable);
     span('total', addedMs, statusMs.searchable);

@@ -66,7 +66,7 @@ describe('the stages of a file', () => {
       credential: [1, 20],
       put: [1, 30],
       finalize: [1, 20],
-      upload: [1, 80],
+      upload: [1, 75],
       processing: [1, 200],
       embedding: [1, 50],
       total: [1, 350],

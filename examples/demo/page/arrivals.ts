@@ -14,8 +14,8 @@ export interface ArrivalsOptions {
   readonly isShowingAll: () => boolean;
   readonly isTopInSight: () => boolean;
   readonly columns: () => number;
-  /** `list` has new items on top. */
-  readonly onAdmitted: () => void;
+  /** `list` has so many new items on top. */
+  readonly onAdmitted: (count: number) => void;
   readonly scrollToTop: () => void;
 }
 
@@ -52,7 +52,7 @@ export function createArrivals(options: ArrivalsOptions): { arrived(): void; rec
     show(button, false);
     if (count === 0) return;
     list.admit(count);
-    options.onAdmitted();
+    options.onAdmitted(count);
   };
   const schedule = (): void => {
     if (timer === undefined) timer = window.setTimeout(step, STEP_MS);

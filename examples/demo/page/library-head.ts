@@ -73,9 +73,10 @@ export function createLibraryHead(handlers: { onClear(): void; onRetry(): void }
   };
 }
 
-function titleOf({ mode, found }: HeadState): string {
+function titleOf({ mode, found, problem }: HeadState): string {
   if (mode.kind === 'like') return 'More like';
   if (mode.kind === 'all') return 'Library';
+  if (problem !== undefined) return `Search for “${visibleName(mode.text)}”`;
   if (found === undefined) return `Searching “${visibleName(mode.text)}”`;
   const many = found >= MAX_FOUND ? `${formatCount(found)}+ photos` : formatCounted(found, 'photo');
   return found === 0 ? 'No matches' : `${many} for “${visibleName(mode.text)}”`;

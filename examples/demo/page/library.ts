@@ -23,8 +23,9 @@ import { createVirtualGrid } from './virtual-grid.ts';
 
 /** Skeletons shown while nothing is known yet. */
 const FIRST_BLANKS = 24;
-/** A photo whose thumbnail fails is asked for again no sooner than this. */
-const RENEW_AGAIN_MS = 30_000;
+/** A thumbnail that does not load is asked for again: at once, then after so long. */
+const RENEW_AGAIN_MS = 10_000;
+const MAX_RENEWALS = 6;
 
 /**
  * The gallery: the whole library, what a search found, or what looks like one photo.
@@ -45,7 +46,8 @@ export function connectLibrary(
   /** Photos are on their way: an empty gallery shows where they will be. */
   let isExpecting = false;
   let asking: AbortController | undefined;
-  const renewedMs = new Map<string, number>();
+  /** How often each thumbnail was asked for again. */
+  const renewals = new Map<string, number>();
 
   const shown = (): readonly LibraryItem[] => (mode.kind === 'all' ? list.items : (found ?? []));
   const find = (id: string): LibraryItem | undefined =>
@@ -87,7 +89,7 @@ export function connectLibrary(
     text === '' ? showAll() : void ask({ kind: 'search', text }),
   );
 
-  const paint = (isGliding = false): void => {
+  const paint = (added = 0): void => {
     const blanks =
       problem !== undefined
         ? 0
@@ -96,7 +98,7 @@ export function connectLibrary(
           : found === undefined
             ? FIRST_BLANKS
             : 0;
-    grid.setItems(shown(), { pending: blanks, isGliding });
+    grid.setItems(shown(), { pending: blanks, added });
     paintHead();
   };
   const paintHead = (): void => {
@@ -109,7 +111,7 @@ export function connectLibrary(
     isShowingAll: () => mode.kind === 'all',
     isTopInSight: () => grid.isTopInSight(),
     columns: () => grid.columns,
-    onAdmitted: () => paint(true),
+    onAdmitted: (count) => paint(count),
     scrollToTop: () => section.scrollIntoView({ behavior: 'smooth' }),
   });
   const news = followNews(uploader, {
@@ -208,18 +210,19 @@ export function connectLibrary(
     } else void ask(mode);
   }
 
-  /** A thumbnail whose URL ran out gets a new one. */
+  /** A thumbnail that did not load gets a new URL: the old one ran out, or the store was away. */
   async function renew(id: string): Promise<void> {
-    const nowMs = performance.now();
-    if (nowMs - (renewedMs.get(id) ?? Number.NEGATIVE_INFINITY) < RENEW_AGAIN_MS) return;
-    renewedMs.set(id, nowMs);
+    const tries = renewals.get(id) ?? 0;
     const item = find(id);
-    if (item === undefined) return;
+    if (item === undefined || tries >= MAX_RENEWALS) return;
+    renewals.set(id, tries + 1);
+    if (tries > 0) await new Promise((resolve) => setTimeout(resolve, RENEW_AGAIN_MS));
     try {
       Object.assign(item, itemOf(await fetchAsset(id), item.score));
       grid.refresh(item);
     } catch {
-      // The tile keeps its skeleton; opening the photo says what is wrong.
+      // The tile keeps its skeleton meanwhile; opening the photo says what is wrong.
+      void renew(id);
     }
   }
 

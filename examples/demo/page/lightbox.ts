@@ -120,6 +120,7 @@ export function createLightbox(options: LightboxOptions): Lightbox {
     if (event.target === stage.root) dialog.close();
   });
   dialog.addEventListener('close', () => {
+    document.documentElement.classList.remove('is-looking');
     similar.stop();
     stage.clear();
   });
@@ -132,6 +133,7 @@ export function createLightbox(options: LightboxOptions): Lightbox {
       const item = options.items().find((candidate) => candidate.id === id);
       if (item === undefined) return;
       if (!dialog.open) dialog.showModal();
+      document.documentElement.classList.add('is-looking');
       close.focus();
       showItem(item);
     },

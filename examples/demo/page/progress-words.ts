@@ -80,12 +80,15 @@ export function waitWords(wait: WaitReason, nowMs: number): string {
   return `${waitReason(wait)} ${what} ${when}`;
 }
 
+/** How far the three stages are together, 0 to 1. */
+export function overallShare({ uploaded, processed, searchable, total }: SessionState): number {
+  return total === 0 ? 0 : (uploaded + processed + searchable) / (total * 3);
+}
+
 /** For the tab's title: seen while another tab is in front. */
 export function titleWords(session: SessionState): string {
   if (session.phase === 'uploading' || session.phase === 'processing') {
-    const all = session.total * 3;
-    const done = session.uploaded + session.processed + session.searchable;
-    return `${all === 0 ? 0 : Math.floor((done / all) * 100)} % · Bulkhead`;
+    return `${Math.floor(overallShare(session) * 100)} % · Bulkhead`;
   }
   return session.phase === 'done' && session.total > 0 ? '✓ Done · Bulkhead' : 'Bulkhead';
 }

@@ -6,6 +6,7 @@ import { icon } from './icons.ts';
 import {
   doneFigures,
   doneLine,
+  overallShare,
   runningFigures,
   summaryParts,
   titleWords,
@@ -33,6 +34,7 @@ export function connectProgress(
   const figures = byId('figures');
   const banner = byId('banner');
   const badge = byId('session-icon');
+  const thread = byId('top-progress');
   const announcer = byId('announcer');
   const compartments = byId('compartments');
   const uploaded = createCompartment(compartments, 'Uploaded');
@@ -73,6 +75,8 @@ export function connectProgress(
     panel.classList.toggle('is-cancelled', session.cancelled > 0);
     show(compartments, total > 0 || !isDone);
 
+    show(thread, !isDone && total > 0);
+    thread.style.transform = `scaleX(${overallShare(session).toFixed(4)})`;
     const gone = session.lost - session.lostInProcessing;
     const isUploading = phase === 'uploading' && snapshot.state === 'running';
     const isWorking = phase === 'uploading' || phase === 'processing';

@@ -34,6 +34,7 @@ export function createTile(item: LibraryItem, handlers: TileHandlers): GridTile<
   like.addEventListener('click', () => handlers.like(id));
   let image: HTMLImageElement | undefined;
   let broken: HTMLElement | undefined;
+  let hasFailed = false;
 
   const showImage = (url: string): void => {
     broken?.remove();
@@ -51,13 +52,16 @@ export function createTile(item: LibraryItem, handlers: TileHandlers): GridTile<
       });
       image.addEventListener('load', () => root.classList.add('is-loaded'));
       image.addEventListener('error', () => {
+        hasFailed = true;
         root.classList.remove('is-loaded');
         handlers.expired(id);
       });
       target.prepend(image);
       root.append(like);
     }
-    if (image.getAttribute('src') !== url) image.src = url;
+    if (image.getAttribute('src') === url && !hasFailed) return;
+    hasFailed = false;
+    image.src = url;
   };
   const showBroken = (shownName: string): void => {
     image?.remove();

@@ -16,8 +16,8 @@ export interface VirtualGridOptions<T> {
 }
 
 export interface VirtualGrid<T> {
-  /** Shows these items; `pending` blanks follow them. `isGliding`: tiles move to new places. */
-  setItems(items: readonly T[], options?: { pending?: number; isGliding?: boolean }): void;
+  /** Shows these items; `pending` blanks follow them. `added`: so many are new, on top. */
+  setItems(items: readonly T[], options?: { pending?: number; added?: number }): void;
   /** The item changed in place. */
   refresh(item: T): void;
   readonly columns: number;
@@ -44,8 +44,8 @@ export function createVirtualGrid<T extends { readonly id: string }>(
   let tileSize = 0;
   let shownWidth = 0;
   let activeId: string | undefined;
-  let glideTimer: number | undefined;
-  let arrivedUntil = 0;
+  let added = 0;
+  const isStill = window.matchMedia('(prefers-reduced-motion: reduce)');
 
   const rowHeight = (): number => tileSize + GAP;
   const place = (element: HTMLElement, index: number): void => {
@@ -104,6 +104,21 @@ export function createVirtualGrid<T extends { readonly id: string }>(
       else root.insertBefore(element, before);
     }
     markActive();
+    glide();
+    added = 0;
+  };
+
+  /**
+   * Whole rows on top push everything down by the same distance: one animation of the grid shows
+   * it, where one for each tile would cost the page its frames.
+   */
+  const glide = (): void => {
+    if (added === 0 || added % columns !== 0 || added === items.length || isStill.matches) return;
+    const distance = (added / columns) * rowHeight();
+    root.animate([{ transform: `translateY(${-distance}px)` }, { transform: 'none' }], {
+      duration: GLIDE_MS,
+      easing: 'cubic-bezier(0.2, 0.7, 0.2, 1)',
+    });
   };
 
   const elementAt = (index: number): HTMLElement => {
@@ -120,7 +135,6 @@ export function createVirtualGrid<T extends { readonly id: string }>(
     if (tile === undefined) {
       tile = createTile(item);
       tile.target.tabIndex = -1;
-      if (index < arrivedUntil) tile.root.classList.add('is-new');
       tiles.set(item.id, tile);
     }
     const [size, position] = [String(items.length), String(index + 1)];
@@ -178,18 +192,11 @@ export function createVirtualGrid<T extends { readonly id: string }>(
   new ResizeObserver(repaint).observe(document.body);
 
   return {
-    setItems(next, { pending: nextPending = 0, isGliding = false } = {}) {
-      const added = next.length - items.length;
+    setItems(next, { pending: nextPending = 0, added: nextAdded = 0 } = {}) {
       items = next;
       pending = nextPending;
-      if (isGliding) {
-        arrivedUntil = Math.max(0, added);
-        root.classList.add('is-gliding');
-        window.clearTimeout(glideTimer);
-        glideTimer = window.setTimeout(() => root.classList.remove('is-gliding'), GLIDE_MS);
-      }
-      paint();
-      arrivedUntil = 0;
+      added += nextAdded;
+      repaint();
     },
     refresh(item) {
       tiles.get(item.id)?.update(item);

@@ -1,0 +1,119 @@
+import type { Snapshot, Upload, UploadStatus } from 'bulkhead';
+import { describe, expect, it } from 'vitest';
+import { CauseBook } from '../../examples/demo/page/causes.ts';
+import { formatDuration, formatTimeLeft } from '../../examples/demo/page/format.ts';
+import { doneLine, summaryParts, waitWords } from '../../examples/demo/page/progress-words.ts';
+import { readSession } from '../../examples/demo/page/session-state.ts';
+import { visibleName } from '../../examples/demo/page/visible-name.ts';
+import { UPLOAD_STATUSES } from '../../src/core/upload-state.ts';
+
+/** A snapshot with so many uploads in each status; its sums as the SDK makes them. */
+function snapshotOf(counts: Partial<Record<UploadStatus, number>>): Snapshot {
+  const zeros = Object.fromEntries(UPLOAD_STATUSES.map((status) => [status, 0]));
+  const byStatus = { ...zeros, ...counts } as Record<UploadStatus, number>;
+  const rows = Object.values(byStatus).reduce((sum, count) => sum + count, 0);
+  const searchable = byStatus.searchable + byStatus.duplicate;
+  const processed = searchable + byStatus.embedding;
+  return {
+    state: 'running',
+    wait: null,
+    total: rows - byStatus.rejected - byStatus.cancelled,
+    totalBytes: 0,
+    byStatus,
+    uploaded: processed + byStatus.processing + byStatus['processing-failed'],
+    processed,
+    searchable,
+    failed: byStatus.dead + byStatus.rejected + byStatus['processing-failed'],
+    duplicates: byStatus.duplicate,
+    sentBytes: 0,
+    bytesPerSecond: 0,
+    secondsLeft: null,
+    serverStats: null,
+    watch: 'stream',
+  };
+}
+
+const sessionOf = (counts: Partial<Record<UploadStatus, number>>) =>
+  readSession(snapshotOf(counts));
+
+function failed(id: string, status: 'dead' | 'rejected', code: 'stalled' | 'not_an_image'): Upload {
+  const attempts = { hash: 0, credentials: 0, put: 0, finalize: 0, refresh: 0 };
+  const failure = { code, kind: 'unknown', message: `${id} failed` } as const;
+  const file = { name: `${id}.jpg`, path: `${id}.jpg`, sizeBytes: 1, mimeType: 'image/jpeg' };
+  return { ...file, id, lastModifiedMs: 0, isUrgent: false, attempts, status, failure };
+}
+
+describe('the words of the demo page', () => {
+  it('tells the three stages apart in one line', () => {
+    const session = sessionOf({ queued: 500, processing: 1050, embedding: 330, searchable: 120 });
+    expect(summaryParts(session).join(' ')).toBe(
+      'Uploading 1500/2000 · Processing 450/2000 · Searchable 120/2000',
+    );
+    expect(session.phase).toBe('uploading');
+  });
+
+  it('says that the tab may go only when nothing is left to send', () => {
+    expect(sessionOf({ finalizing: 1 }).unsent).toBe(1);
+    expect(sessionOf({ processing: 5 })).toMatchObject({ unsent: 0, phase: 'processing' });
+    expect(sessionOf({ searchable: 5, dead: 1 }).phase).toBe('done');
+  });
+
+  it.each([
+    [{ searchable: 1 }, 'Your photo is in the library'],
+    [{ searchable: 2000 }, 'All 2,000 photos are in the library'],
+    [{ searchable: 1994, dead: 6 }, '1,994 of 2,000 photos are in the library'],
+    [{ searchable: 8, cancelled: 4 }, '8 photos are in the library'],
+    [{ cancelled: 4 }, 'Cancelled before anything was sent'],
+    [{ rejected: 3 }, '3 files were not taken'],
+  ] as const)('closes %o with "%s"', (counts, words) => {
+    expect(doneLine(sessionOf(counts))).toBe(words);
+  });
+
+  it('counts a wait down and never below now', () => {
+    const wait = { kind: 'rate_limit', untilMs: 12_000 } as const;
+    expect(waitWords(wait, 400)).toBe('Upload rate limited. Retrying in 12 s…');
+    expect(waitWords({ ...wait, kind: 'network' }, 8_000)).toBe(
+      'The connection is gone. Trying again in 4 s…',
+    );
+    expect(waitWords(wait, 13_000)).toBe('Upload rate limited. Retrying now…');
+  });
+
+  it('gives durations in at most two units', () => {
+    expect([0.4, 59.4, 102, 3600, 7260].map(formatDuration)).toEqual([
+      '0 s',
+      '59 s',
+      '1 min 42 s',
+      '1 h',
+      '2 h 1 min',
+    ]);
+    expect(formatTimeLeft(61)).toBe('about 1 min 5 s left');
+    expect(formatTimeLeft(0.3)).toBe('almost there');
+  });
+
+  it('names what a file name hides, and leaves the rest of it alone', () => {
+    expect(visibleName('invoice\u202egpj.exe')).toBe('invoice⟨U+202E⟩gpj.exe');
+    expect(visibleName('two\nlines\u0000.jpg')).toBe('two⟨newline⟩lines⟨U+0000⟩.jpg');
+    expect(visibleName('\u200b')).toBe('⟨U+200B⟩');
+    expect(visibleName('   ')).toBe('“   ”');
+    expect(visibleName('family 👨‍👩‍👧 día.jpg')).toBe('family 👨‍👩‍👧 día.jpg');
+  });
+
+  it('groups failures by cause, those that a retry may help first', () => {
+    const book = new CauseBook();
+    for (const id of ['a', 'b', 'c']) book.note(failed(id, 'rejected', 'not_an_image'));
+    book.note(failed('d', 'dead', 'stalled'));
+    expect(book.list().map(({ code, uploads }) => [code, uploads.size])).toEqual([
+      ['stalled', 1],
+      ['not_an_image', 3],
+    ]);
+    expect(book.list()[0]?.heading()).toEqual({
+      what: 'The upload stopped moving.',
+      advice: 'Check the network, then retry.',
+    });
+
+    const { failure: _, ...row } = failed('d', 'dead', 'stalled') as Upload & { failure: unknown };
+    book.note({ ...row, status: 'queued' } as Upload);
+    expect(book.list().map(({ code }) => code)).toEqual(['not_an_image']);
+    expect(book.count).toBe(3);
+  });
+});
