@@ -2,11 +2,17 @@ import type { AssetList } from './asset-list.ts';
 import { byId, show } from './dom.ts';
 import { formatCounted } from './format.ts';
 import { icon } from './icons.ts';
+import type { LibraryItem } from './library-item.ts';
 
 /** How often the gallery takes in what arrived. */
 const STEP_MS = 500;
+/** Thumbnails that take longer than this to come are waited for in the gallery. */
+const LOAD_MS = 1500;
 /** After so long without news, the last ones need not wait to fill a row. */
 const QUIET_MS = 900;
+
+/** More than a screen holds. */
+const MAX_LOADED = 60;
 
 export interface ArrivalsOptions {
   readonly list: AssetList;
@@ -29,6 +35,7 @@ export function createArrivals(options: ArrivalsOptions): { arrived(): void; rec
   const button = byId('arrivals', HTMLButtonElement);
   let timer: number | undefined;
   let lastNewsMs = 0;
+  let isLoading = false;
 
   const step = (): void => {
     timer = undefined;
@@ -45,7 +52,19 @@ export function createArrivals(options: ArrivalsOptions): { arrived(): void; rec
     const isQuiet = performance.now() - lastNewsMs >= QUIET_MS;
     const rows = Math.floor(list.arrivedCount / columns);
     // An empty gallery need not wait for a full row.
-    admit(isQuiet || list.items.length === 0 ? list.arrivedCount : rows * columns);
+    const isWhole = isQuiet || list.items.length === 0;
+    void loadAndAdmit(isWhole ? list.arrivedCount : rows * columns);
+  };
+  /** With their thumbnails in hand: the top of the gallery is never a row of empty squares. */
+  const loadAndAdmit = async (count: number): Promise<void> => {
+    isLoading = true;
+    const images = list.peek(Math.min(count, MAX_LOADED)).map(loadThumbnail);
+    await Promise.race([
+      Promise.all(images),
+      new Promise((resolve) => setTimeout(resolve, LOAD_MS)),
+    ]);
+    isLoading = false;
+    if (options.isShowingAll() && options.isTopInSight()) admit(Math.min(count, list.arrivedCount));
     if (list.arrivedCount > 0) schedule();
   };
   const admit = (count: number): void => {
@@ -55,7 +74,7 @@ export function createArrivals(options: ArrivalsOptions): { arrived(): void; rec
     options.onAdmitted(count);
   };
   const schedule = (): void => {
-    if (timer === undefined) timer = window.setTimeout(step, STEP_MS);
+    if (timer === undefined && !isLoading) timer = window.setTimeout(step, STEP_MS);
   };
 
   button.addEventListener('click', () => {
@@ -76,4 +95,12 @@ export function createArrivals(options: ArrivalsOptions): { arrived(): void; rec
     },
     reconsider: schedule,
   };
+}
+
+/** Resolves when the picture is there, or will not come: the tile deals with that. */
+async function loadThumbnail({ thumbnailUrl }: LibraryItem): Promise<void> {
+  if (thumbnailUrl === null) return;
+  const image = new Image();
+  image.src = thumbnailUrl;
+  await image.decode().catch(() => {});
 }

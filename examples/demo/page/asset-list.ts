@@ -67,14 +67,19 @@ export class AssetList {
     return 'arrived';
   }
 
+  /** The first `count` of those that arrived. */
+  peek(count: number): LibraryItem[] {
+    const first: LibraryItem[] = [];
+    for (const item of this.#arrived.values()) {
+      if (first.length === count) break;
+      first.push(item);
+    }
+    return first;
+  }
+
   /** Puts up to `count` of those that arrived on top, the newest first. */
   admit(count: number): void {
-    if (count <= 0) return;
-    const admitted: LibraryItem[] = [];
-    for (const item of this.#arrived.values()) {
-      if (admitted.length === count) break;
-      admitted.push(item);
-    }
+    const admitted = this.peek(count);
     for (const item of admitted) {
       this.#arrived.delete(item.id);
       this.#byId.set(item.id, item);

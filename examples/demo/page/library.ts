@@ -188,6 +188,8 @@ export function connectLibrary(
     if (source === undefined) return;
     searchBox.clear();
     void ask({ kind: 'like', source });
+    // The tile that had the focus may be gone.
+    byId('library-title').focus({ preventScroll: true });
   }
 
   function showAll(): void {

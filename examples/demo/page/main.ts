@@ -57,10 +57,8 @@ const progress = connectProgress(uploader, ({ phase }) => {
 connectFailures(uploader);
 connectDropZone((picked) => void take(picked));
 guardLeaving(uploader);
-setText(
-  byId('limits'),
-  `JPEG, PNG, WebP, AVIF or GIF, up to ${formatBytes(maxFileSizeBytes)} each.`,
-);
+const limit = formatBytes(maxFileSizeBytes).replace(' ', '\u00a0');
+setText(byId('limits'), `JPEG, PNG, WebP, AVIF or GIF, up to ${limit} each.`);
 // A server that does not answer must not leave the page blank.
 window.setTimeout(() => delete document.body.dataset.starting, 600);
 

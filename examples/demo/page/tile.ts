@@ -25,11 +25,7 @@ export function createTile(item: LibraryItem, handlers: TileHandlers): GridTile<
   );
   const root = element('li', { class: 'tile', 'data-testid': 'tile' }, target);
   root.dataset.asset = id;
-  if (item.score !== undefined) {
-    const score = element('span', { class: 'tile-score', 'data-testid': 'score' });
-    setText(score, formatPercent(item.score));
-    root.append(score);
-  }
+  const score = element('span', { class: 'tile-score', 'data-testid': 'score' });
   target.addEventListener('click', () => handlers.open(id));
   like.addEventListener('click', () => handlers.like(id));
   let image: HTMLImageElement | undefined;
@@ -79,6 +75,11 @@ export function createTile(item: LibraryItem, handlers: TileHandlers): GridTile<
   const update = (next: LibraryItem): void => {
     const shownName = visibleName(next.name ?? 'Photo');
     setText(name, shownName);
+    if (next.score === undefined) score.remove();
+    else {
+      setText(score, formatPercent(next.score));
+      root.append(score);
+    }
     target.setAttribute('aria-label', `Open ${shownName}`);
     like.setAttribute('aria-label', `More like ${shownName}`);
     if (next.thumbnailUrl !== null) showImage(next.thumbnailUrl);

@@ -37,6 +37,8 @@ export function createVirtualGrid<T extends { readonly id: string }>(
 ): VirtualGrid<T> {
   const { root, createTile, createBlank } = options;
   const tiles = new Map<string, GridTile<T>>();
+  /** What each tile shows: another list may hold another object for the same photo. */
+  const shown = new Map<string, T>();
   const blanks = new Map<number, HTMLElement>();
   let items: readonly T[] = [];
   let pending = 0;
@@ -85,10 +87,18 @@ export function createVirtualGrid<T extends { readonly id: string }>(
     const { first, last } = range();
     const wanted = new Set(items.slice(first, last).map(({ id }) => id));
     for (const [id, tile] of tiles) {
+      if (wanted.has(id)) continue;
       // The tile that has the keyboard stays, or the focus would fall back to the page.
-      if (wanted.has(id) || tile.root.contains(document.activeElement)) continue;
+      const kept = tile.root.contains(document.activeElement)
+        ? items.findIndex((item) => item.id === id)
+        : -1;
+      if (kept >= 0) {
+        place(tile.root, kept);
+        continue;
+      }
       tile.root.remove();
       tiles.delete(id);
+      shown.delete(id);
     }
     for (const [index, blank] of blanks) {
       if (index >= items.length && index >= first && index < last) continue;
@@ -136,7 +146,10 @@ export function createVirtualGrid<T extends { readonly id: string }>(
       tile = createTile(item);
       tile.target.tabIndex = -1;
       tiles.set(item.id, tile);
+    } else if (shown.get(item.id) !== item) {
+      tile.update(item);
     }
+    shown.set(item.id, item);
     const [size, position] = [String(items.length), String(index + 1)];
     if (tile.root.ariaSetSize !== size) tile.root.ariaSetSize = size;
     if (tile.root.ariaPosInSet !== position) tile.root.ariaPosInSet = position;
