@@ -146,11 +146,16 @@ async function recordFailure(
     return row;
   });
   if (!updated) return;
-  const fields = { job: 'process', assetId: asset.id, code: problem.code, err: cause };
-  if (isFinal) logger.error(fields, `[Jobs] processing failed for good: ${problem.detail}`);
-  else {
+  const fields = { job: 'process', assetId: asset.id, code: problem.code };
+  if (!isFinal) {
     const retryInSeconds = Math.round(delaySeconds * 10) / 10;
-    logger.warn({ ...fields, retryInSeconds }, `[Jobs] processing failed: ${problem.detail}`);
+    const details = { ...fields, err: cause, retryInSeconds };
+    logger.warn(details, `[Jobs] processing failed: ${problem.detail}`);
+  } else if (cause instanceof ImageError) {
+    // The picture's fault, not the server's: no operator needs its stack.
+    logger.info(fields, `[Jobs] image refused: ${problem.detail}`);
+  } else {
+    logger.error({ ...fields, err: cause }, `[Jobs] processing failed for good: ${problem.detail}`);
   }
   summary.count(isFinal ? 'failed' : 'retried');
   changes.changed([asset.user_id]);
