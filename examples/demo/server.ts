@@ -3,6 +3,7 @@
  *
  *   PORT=3000  STORE_PORT=3001  BULKHEAD_DIR=.bulkhead  npm start
  */
+import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
   createEmbeddedServer,
@@ -22,7 +23,20 @@ const HOST = '127.0.0.1';
 /** After a signal, what still runs is left behind: the queue brings it back at the next start. */
 const MAX_STOP_MS = 5000;
 
+/**
+ * Here the page and the image work share one machine's cores: the page comes first. Threads inherit it,
+ * so it is set before there are any.
+ */
+function stepBack(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // A system that does not let a process be polite runs the demo all the same.
+  }
+}
+
 async function start(settings: Settings): Promise<EmbeddedServer> {
+  stepBack();
   const { dataDir, maxFileBytes, port, storePort } = settings;
   await checkPorts(settings, HOST);
   const visitors = createVisitors(await visitorSecret(dataDir));
