@@ -34,14 +34,26 @@ const sdk = manifestOf('./');
 const server = manifestOf('./server/');
 const page = 'examples/demo/page/main.ts';
 
+/** The one entry of the SDK that runs in Node only: `node:` imports must stay as they are. */
+const NODE_ENTRY = 'testing/index';
+const { [NODE_ENTRY]: testing = '', ...browserEntries } = entriesOf(sdk, './');
+
 export default defineConfig([
   {
     ...shared,
-    entry: entriesOf(sdk, './'),
+    entry: browserEntries,
     format: ['esm', 'cjs'],
     splitting: true,
     platform: 'browser',
     target: 'es2022',
+    outDir: 'dist',
+  },
+  {
+    ...shared,
+    entry: { [NODE_ENTRY]: testing },
+    format: ['esm', 'cjs'],
+    platform: 'node',
+    target: 'node20',
     outDir: 'dist',
   },
   {

@@ -37,10 +37,12 @@ export default defineConfig({
       },
       {
         resolve,
+        // Where the setup of browser tests runs: it has conditions of its own.
+        environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
         test: {
           name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
-          globalSetup: ['test/support/scripted-store.ts'],
+          include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
+          globalSetup: ['examples/testing/fault-server-setup.ts'],
           browser: {
             enabled: true,
             headless: true,

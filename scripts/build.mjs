@@ -33,6 +33,7 @@ const INPUTS = [
   'tsup.config.ts',
   'tsconfig.json',
   'tsconfig.types.json',
+  'tsconfig.testing-types.json',
   'server/tsconfig.types.json',
   'scripts/build.mjs',
 ];
@@ -62,6 +63,8 @@ export async function build({ force = false } = {}) {
   try {
     await run('tsup', ['--config', 'tsup.config.ts']);
     await run('tsc', ['-p', 'tsconfig.types.json', ...UNCHECKED]);
+    // Apart, because it alone may use Node's types: in pages they would hide mistakes.
+    await run('tsc', ['-p', 'tsconfig.testing-types.json', ...UNCHECKED]);
     await run('tsc', ['-p', 'server/tsconfig.types.json', ...UNCHECKED]);
   } catch (error) {
     console.log('failed');

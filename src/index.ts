@@ -1,15 +1,36 @@
 /** `bulkhead`: takes thousands of files from one browser tab to a searchable library. */
+
+export type { FailedAttempt } from './core/attempt-log.ts';
+export type { DeadLetter, DeadLetterSelector, DeadLetters } from './core/dead-letters.ts';
 export type { AddInput } from './core/intake/collect-files.ts';
+export type { AddOptions, AddResult } from './core/intake/intake.ts';
 export { formatBytes, type RestrictionsInput as Restrictions } from './core/intake/restrictions.ts';
+export type { ManifestEntry } from './core/manifest.ts';
+export type { Order } from './core/row-queue.ts';
+export type { Percentiles } from './core/telemetry/histogram.ts';
+export type {
+  TelemetryReport,
+  TelemetrySink,
+  TelemetrySpan,
+  TelemetryStage,
+} from './core/telemetry/telemetry.ts';
+export type { Times } from './core/timeline.ts';
 export type {
   EventOf,
   Snapshot,
+  StopReason,
   UploaderEvent,
   UploaderEventType,
   WaitReason,
 } from './core/types.ts';
-export { isEnded, isStored, type Upload, type UploadStatus } from './core/upload-state.ts';
-export type { AddResult, Uploader } from './core/uploader.ts';
+export {
+  isEnded,
+  isStored,
+  type Priority,
+  type Upload,
+  type UploadStatus,
+} from './core/upload-state.ts';
+export type { Target, Uploader } from './core/uploader.ts';
 export { createUploader, type UploaderOptions } from './create-uploader.ts';
 export { describeFailure } from './errors/describe-failure.ts';
 export { OptionError } from './errors/option-error.ts';

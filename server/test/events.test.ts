@@ -29,14 +29,14 @@ async function connect(user: TestUser, lastEventId?: string) {
   });
   const events: { id: string | undefined; event: ProcessingEvent }[] = [];
   let text = '';
-  let comments = 0;
+  let heartbeats = 0;
   const read = async () => {
     for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
       text += chunk;
       const blocks = text.split('\n\n');
       text = blocks.pop() ?? '';
       for (const block of blocks) {
-        if (block.startsWith(':')) comments++;
+        if (block.startsWith('event: heartbeat')) heartbeats++;
         const data = /^data: (.*)$/m.exec(block)?.[1];
         if (data === undefined) continue;
         const event = processingEventSchema.parse(JSON.parse(data));
@@ -55,7 +55,7 @@ async function connect(user: TestUser, lastEventId?: string) {
     response,
     events,
     ended,
-    comments: () => comments,
+    heartbeats: () => heartbeats,
     lastId: () => events.findLast(({ id }) => id !== undefined)?.id,
     changes: () => events.flatMap(({ event }) => (event.type === 'assets' ? event.changes : [])),
     progress: () => events.filter(({ event }) => event.type === 'progress'),
@@ -167,9 +167,9 @@ test('an id from the future, or nonsense, is no id', async () => {
   }
 });
 
-test('is kept alive by comments, and closed when nothing happened for too long', async () => {
+test('is kept alive by heartbeats, and closed when nothing happened for too long', async () => {
   const stream = await connect(app.user());
-  await expect.poll(() => stream.comments()).toBeGreaterThan(2);
+  await expect.poll(() => stream.heartbeats()).toBeGreaterThan(2);
   app.advance(60_001);
   expect(await stream.ended).toBe('ended');
 });

@@ -2,11 +2,16 @@ import PQueue from 'p-queue';
 import type { UploadError } from '../errors/upload-error.ts';
 import { backoffMs } from '../retry/backoff.ts';
 import { Breaker } from '../retry/breaker.ts';
+import { RetryBudget } from '../retry/retry-budget.ts';
 import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
+import { AdaptiveConcurrency } from './concurrency/adaptive-concurrency.ts';
+import { Pacer } from './concurrency/pacer.ts';
 import type { WaitReason } from './types.ts';
 
 export interface LaneOptions {
-  readonly concurrency: number;
+  readonly name: string;
+  /** Tasks at once: a number, or what is worth it, up to `max`. */
+  readonly concurrency: number | { readonly max: number };
   /** Failures in a row of the other side after which the lane pauses. */
   readonly breakerThreshold: number;
   readonly runtime: Runtime;
@@ -14,6 +19,10 @@ export interface LaneOptions {
   readonly onWake: () => void;
   readonly onWait?: (wait: WaitReason) => void;
 }
+
+/** Failures within this time, more than half of what ended: the way is clogged. */
+const BURST_WINDOW_MS = 2_000;
+const BURST_FAILURES = 4;
 
 /**
  * A bounded lane to one other side (the API, the store, the disk). Work enters only when it has a
@@ -23,21 +32,35 @@ export interface LaneOptions {
 export class Lane {
   readonly #options: LaneOptions;
   readonly #queue: PQueue;
+  readonly #adaptive: AdaptiveConcurrency | undefined;
+  readonly #pacer = new Pacer();
   readonly #breaker: Breaker;
+  readonly #budget = new RetryBudget();
   readonly #stopWatching: () => void;
   #holdUntilMs = 0;
   #throttles = 0;
   #lastKind: 'network' | 'server' = 'network';
+  #failedProbes = 0;
+  #hasEverSucceeded = false;
+  /** What failed since the last success: one bad file is no outage, however often it is tried. */
+  readonly #suspects = new Set<string>();
+  #burst = { sinceMs: 0, failures: 0, successes: 0 };
   #timer: TimerHandle | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: LaneOptions) {
+    const { concurrency, runtime, onWake } = options;
     this.#options = options;
-    this.#queue = new PQueue({ concurrency: options.concurrency });
+    this.#adaptive =
+      typeof concurrency === 'number'
+        ? undefined
+        : new AdaptiveConcurrency({ max: concurrency.max });
+    this.#queue = new PQueue({ concurrency: this.#limit() });
     this.#breaker = new Breaker(options.breakerThreshold);
-    this.#stopWatching = options.runtime.onConnectivityChange(() => {
-      if (!options.runtime.isOnline()) return;
-      this.#breaker.probeNow(options.runtime.now());
-      options.onWake();
+    this.#stopWatching = runtime.onConnectivityChange(() => {
+      if (!runtime.isOnline()) return;
+      this.#breaker.probeNow(runtime.now());
+      onWake();
     });
   }
 
@@ -46,63 +69,108 @@ export class Lane {
     return this.#queue.pending + this.#queue.size;
   }
 
+  /** Tasks at once, as things stand. */
   get concurrency(): number {
     return this.#queue.concurrency;
   }
 
-  /** Slots that may be filled now: none while the lane waits, one while it probes. */
+  /** Probes in a row that an open breaker let through in vain. */
+  get failedProbes(): number {
+    return this.#failedProbes;
+  }
+
+  /** Whether the other side ever answered as it should. */
+  get hasEverSucceeded(): boolean {
+    return this.#hasEverSucceeded;
+  }
+
+  /** Slots that may be filled now: none while the lane waits, one while it probes or is paced. */
   free(): number {
     const nowMs = this.#options.runtime.now();
-    if (nowMs < this.#holdUntilMs) return 0;
+    const resumeMs = Math.max(this.#holdUntilMs, this.#pacer.nextStartMs);
+    if (nowMs < resumeMs) {
+      this.#adaptive?.starved();
+      this.#wakeAt(resumeMs);
+      return 0;
+    }
     const state = this.#breaker.state(nowMs);
-    if (state === 'open') return 0;
-    const limit = state === 'half-open' ? 1 : this.#queue.concurrency;
-    return Math.max(0, limit - this.active);
+    if (state === 'open') {
+      this.#wakeAt(this.#breaker.untilMs);
+      return 0;
+    }
+    const free = (state === 'half-open' ? 1 : this.#queue.concurrency) - this.active;
+    const isPaced = Number.isFinite(this.#pacer.ratePerSecond);
+    return Math.max(0, isPaced ? Math.min(free, 1) : free);
+  }
+
+  /** There are free slots and nothing to fill them. */
+  starved(): void {
+    this.#adaptive?.starved();
   }
 
   /** Runs `task` in a slot. It must not reject. */
   run(task: () => Promise<void>): void {
+    const { runtime, onWake } = this.#options;
+    this.#pacer.started(runtime.now());
     void this.#queue
       .add(task)
-      .catch((error: unknown) => this.#options.runtime.reportError(error))
-      .finally(this.#options.onWake);
+      .catch((error: unknown) => runtime.reportError(error))
+      .finally(() => {
+        this.#tick();
+        onWake();
+      });
+  }
+
+  /** Bytes of a task went out. */
+  transferred(bytes: number): void {
+    this.#adaptive?.transferred(bytes);
+    this.#tick();
   }
 
   /** The other side answered as it should. */
-  succeeded(): void {
+  succeeded(durationMs?: number): void {
+    this.#hasEverSucceeded = true;
+    this.#suspects.clear();
+    this.#failedProbes = 0;
     this.#breaker.succeeded();
+    this.#budget.succeeded();
+    this.#pacer.succeeded();
     this.#throttles = 0;
+    this.#burst.successes += 1;
+    if (durationMs !== undefined) this.#adaptive?.ended(durationMs);
   }
 
   /**
    * The other side failed.
    *
+   * @param subject what was asked for: an answer of 5xx to the same subject again says nothing new
    * @returns whether this costs the upload an attempt
    */
-  failed(error: UploadError): boolean {
+  failed(error: UploadError, subject?: string): boolean {
     const { runtime } = this.#options;
     const nowMs = runtime.now();
-    if (error.action === 'throttle' || error.code === 'unauthenticated') {
-      this.#throttles += 1;
-      const asked = error.retryAfterMs ?? backoffMs(this.#throttles, 'rate_limit', 1);
-      // Up to a second of jitter on top, so that many tabs do not come back as one.
-      const untilMs = nowMs + asked + runtime.random() * Math.min(1_000, asked / 4 + 100);
-      this.#holdUntilMs = Math.max(this.#holdUntilMs, untilMs);
-      this.#announce();
+    if (error.action === 'throttle') {
+      this.#throttle(error, nowMs);
       return false;
     }
     const isOutage =
       error.action === 'transient' && (error.kind === 'network' || error.kind === 'server');
     if (!isOutage) {
-      this.succeeded();
+      // It answered, if not as hoped: the way is open.
+      this.#breaker.succeeded();
       return true;
     }
     this.#lastKind = error.kind === 'server' ? 'server' : 'network';
-    let costsAttempt = this.#breaker.failed(nowMs, runtime.random());
-    // The browser knows that it is offline: no need to count up to the threshold.
-    while (costsAttempt && !runtime.isOnline()) {
-      costsAttempt = this.#breaker.failed(nowMs, runtime.random());
+    this.#countBurst(error, nowMs);
+    if (error.kind === 'server' && subject !== undefined && this.#isKnownSuspect(subject)) {
+      return true;
     }
+    if (this.#breaker.state(nowMs) === 'half-open') this.#failedProbes += 1;
+    let costsAttempt = this.#breaker.failed(nowMs, runtime.random());
+    // The browser knows that it is offline, or the lane retries too much already: no need to count
+    // up to the threshold.
+    const mustPause = costsAttempt && (!runtime.isOnline() || !this.#budget.take());
+    while (mustPause && costsAttempt) costsAttempt = this.#breaker.failed(nowMs, runtime.random());
     if (!costsAttempt) this.#announce();
     return costsAttempt;
   }
@@ -115,9 +183,15 @@ export class Lane {
     if (nowMs < this.#holdUntilMs) {
       return { kind: 'rate_limit', untilMs: toEpoch(this.#holdUntilMs) };
     }
-    // While the probe is out the network is still in doubt: the message must not flicker.
+    // While the probe is out the other side is still in doubt: the message must not flicker.
     if (this.#breaker.state(nowMs) === 'closed') return null;
     return { kind: this.#lastKind, untilMs: toEpoch(Math.max(nowMs, this.#breaker.untilMs)) };
+  }
+
+  /** A person wants it now: forget what was waited for. */
+  reset(): void {
+    this.#breaker.succeeded();
+    this.#failedProbes = 0;
   }
 
   dispose(): void {
@@ -125,13 +199,70 @@ export class Lane {
     if (this.#timer !== undefined) this.#options.runtime.clearTimer(this.#timer);
   }
 
+  #isKnownSuspect(subject: string): boolean {
+    if (this.#suspects.has(subject)) return true;
+    this.#suspects.add(subject);
+    return false;
+  }
+
+  #limit(): number {
+    const { concurrency } = this.#options;
+    return this.#adaptive?.limit ?? (typeof concurrency === 'number' ? concurrency : 1);
+  }
+
+  #tick(): void {
+    if (!this.#adaptive) return;
+    this.#adaptive.tick(this.#options.runtime.now());
+    if (this.#queue.concurrency !== this.#adaptive.limit) {
+      this.#queue.concurrency = this.#adaptive.limit;
+    }
+  }
+
+  #throttle(error: UploadError, nowMs: number): void {
+    const { runtime } = this.#options;
+    this.#throttles += 1;
+    const asked = error.retryAfterMs ?? backoffMs(this.#throttles, 'rate_limit', 1);
+    // Up to a second of jitter on top, so that many tabs do not come back as one.
+    const untilMs = nowMs + asked + runtime.random() * Math.min(1_000, asked / 4 + 100);
+    this.#holdUntilMs = Math.max(this.#holdUntilMs, untilMs);
+    this.#pacer.throttled(nowMs, this.#holdUntilMs);
+    this.#adaptive?.throttled(nowMs);
+    this.#tick();
+    this.#announce();
+  }
+
+  #countBurst(error: UploadError, nowMs: number): void {
+    if (nowMs - this.#burst.sinceMs > BURST_WINDOW_MS) {
+      this.#burst = { sinceMs: nowMs, failures: 0, successes: 0 };
+    }
+    this.#burst.failures += 1;
+    const { failures, successes } = this.#burst;
+    const isBurst = failures >= BURST_FAILURES && failures > successes;
+    if (error.code === 'stalled' || isBurst) {
+      this.#adaptive?.congested(nowMs);
+      this.#tick();
+    }
+  }
+
   #announce(): void {
-    const { runtime, onWake, onWait } = this.#options;
     const wait = this.wait();
     if (wait === null) return;
-    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
-    const delayMs = Math.max(0, wait.untilMs - runtime.epochNow());
-    this.#timer = runtime.setTimer(onWake, Math.ceil(delayMs) + 1);
+    const { runtime, onWait } = this.#options;
+    this.#wakeAt(runtime.now() + Math.max(0, wait.untilMs - runtime.epochNow()));
     onWait?.(wait);
+  }
+
+  #wakeAt(dueMs: number): void {
+    const { runtime, onWake } = this.#options;
+    if (this.#timer !== undefined && this.#timerDueMs === dueMs) return;
+    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
+    this.#timerDueMs = dueMs;
+    this.#timer = runtime.setTimer(
+      () => {
+        this.#timer = undefined;
+        onWake();
+      },
+      Math.ceil(Math.max(0, dueMs - runtime.now())) + 1,
+    );
   }
 }

@@ -2,6 +2,7 @@ import type { UploadFailure } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Emitter } from './emitter.ts';
 import { GoodputMeter } from './goodput-meter.ts';
+import { Timeline } from './timeline.ts';
 import {
   isEnded,
   isStored,
@@ -17,9 +18,25 @@ export class IllegalTransitionError extends Error {
   override readonly name = 'IllegalTransitionError';
 }
 
-const FAILED: ReadonlySet<UploadStatus> = new Set(['dead', 'processing-failed']);
+const FAILED: ReadonlySet<UploadStatus> = new Set(['dead', 'processing-failed', 'rejected']);
 /** All bytes are out, whether or not the server knows. */
 const SENT: ReadonlySet<UploadStatus> = new Set(['put-unknown', 'uploaded', 'finalizing']);
+
+const MILESTONES: Partial<
+  Record<UploadStatus, 'hashedMs' | 'sentMs' | 'finalizedMs' | 'searchableMs' | 'failedMs'>
+> = {
+  hashed: 'hashedMs',
+  uploaded: 'sentMs',
+  'put-unknown': 'sentMs',
+  processing: 'finalizedMs',
+  embedding: 'finalizedMs',
+  duplicate: 'finalizedMs',
+  searchable: 'searchableMs',
+  dead: 'failedMs',
+  rejected: 'failedMs',
+  cancelled: 'failedMs',
+  'processing-failed': 'failedMs',
+};
 
 const failureOf = (upload: Upload): UploadFailure | undefined =>
   'failure' in upload ? upload.failure : undefined;
@@ -36,6 +53,7 @@ export class Ledger {
   readonly #failures = new Set<string>();
   readonly #inFlight = new Map<string, number>();
   readonly #goodput = new GoodputMeter();
+  readonly timeline = new Timeline();
   readonly counts: Record<UploadStatus, number>;
   #unfinished = 0;
   #acceptedBytes = 0;
@@ -87,7 +105,7 @@ export class Ledger {
     return this.#rows.values();
   }
 
-  /** Dead and failed in processing, oldest first. */
+  /** Dead, refused, and failed in processing, oldest first. */
   *failures(): IterableIterator<Upload> {
     for (const id of this.#failures) {
       const upload = this.#rows.get(id);
@@ -97,6 +115,7 @@ export class Ledger {
 
   add(upload: Upload): void {
     this.#rows.set(upload.id, upload);
+    this.timeline.added(upload.id, this.#runtime.epochNow());
     this.#count(upload, 1);
     this.#emitter.emit({ type: 'upload-added', upload });
     this.#onChange();
@@ -112,8 +131,8 @@ export class Ledger {
     if (!upload) throw new IllegalTransitionError(`There is no upload ${id}`);
     const next = transition(upload, event);
     if (next === upload) {
-      // Old news of an asset are normal; any other event should have fitted.
-      if (event.type !== 'asset-changed') {
+      // Old news of an asset and a second boost are normal; any other event should have fitted.
+      if (event.type !== 'asset-changed' && event.type !== 'boosted') {
         this.#runtime.reportError(
           new IllegalTransitionError(
             `An upload that is ${upload.status} cannot take ${event.type}`,
@@ -126,9 +145,22 @@ export class Ledger {
     this.#count(upload, -1);
     this.#count(next, 1);
     if (next.status !== 'uploading') this.#dropInFlight(id);
+    const milestone = next.status === upload.status ? undefined : MILESTONES[next.status];
+    const isLate = milestone === 'finalizedMs' && isStored(upload.status);
+    if (milestone && !isLate) this.timeline.passed(id, milestone, this.#runtime.epochNow());
     this.#announce(upload.status, next);
     this.#onChange();
     return next;
+  }
+
+  /** Forgets an upload that has ended. */
+  remove(id: string): void {
+    const upload = this.#rows.get(id);
+    if (!upload || !isEnded(upload.status)) return;
+    this.#count(upload, -1);
+    this.#rows.delete(id);
+    this.timeline.forget(id);
+    this.#onChange();
   }
 
   /** Bytes of one PUT so far. */

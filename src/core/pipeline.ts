@@ -13,7 +13,8 @@ const MAX_HASHED_AHEAD = 400;
 
 export interface PipelineOptions {
   readonly hasher: Hasher;
-  readonly putConcurrency: number;
+  /** PUTs at once, at most. */
+  readonly maxConcurrency: number;
   readonly onWait: (wait: WaitReason) => void;
   readonly onChange: () => void;
 }
@@ -45,15 +46,17 @@ export class Pipeline {
       onWait,
     });
     this.#put = new PutStage(context, {
-      concurrency: options.putConcurrency,
+      maxConcurrency: options.maxConcurrency,
       next: (upload) => this.#finalize.accept(upload),
-      needsCredential: (upload, delayMs) => this.#credentials.accept(upload, delayMs),
+      needsCredential: (upload) => this.#credentials.accept(upload),
+      isApiReachable: () =>
+        this.#credentials.lane.hasEverSucceeded && this.#credentials.lane.wait() === null,
       onWait,
     });
     this.#credentials = new CredentialStage(context, {
       putsPerSecond: () => this.#put.putsPerSecond(),
       readyCount: () => this.#put.readyCount,
-      putConcurrency: options.putConcurrency,
+      putConcurrency: () => this.#put.lane.concurrency,
       isUpstreamIdle: () => this.#hash.isIdle,
       granted: (upload, { credential }) => {
         this.#put.hold(upload.id, credential);
@@ -72,8 +75,39 @@ export class Pipeline {
     this.#stages = [this.#finalize, this.#put, this.#credentials, this.#hash];
   }
 
+  /** PUTs at once, as things stand. */
+  get concurrency(): number {
+    return this.#put.lane.concurrency;
+  }
+
   accept(upload: Upload): void {
     this.#hash.accept(upload);
+  }
+
+  /** Puts an upload back in line where it stands: after a pause, or ahead of others after a boost. */
+  requeue(upload: Upload): void {
+    if (upload.status === 'queued') this.#hash.accept(upload);
+    else if (upload.status === 'hashed') this.#hashed(upload);
+    else if (upload.status === 'ready') this.#put.accept(upload);
+    else if (upload.status === 'uploaded' || upload.status === 'put-unknown') {
+      this.#finalize.accept(upload);
+    }
+  }
+
+  /** Ends the PUT of an upload that is paused; it begins anew when it is resumed. */
+  interrupt(upload: Upload): void {
+    if (upload.status !== 'uploading') return;
+    this.#put.cancel(upload.id);
+    this.#context.ledger.apply(upload.id, { type: 'put-deferred', costsAttempt: false });
+  }
+
+  setBandwidthCap(bytesPerSecond: number | null): void {
+    this.#put.setBandwidthCap(bytesPerSecond);
+  }
+
+  /** Forgets what lanes wait for: somebody says that it is mended. */
+  resetLanes(): void {
+    for (const { lane } of this.#stages) lane.reset();
   }
 
   pump(): void {
@@ -121,6 +155,7 @@ export class Pipeline {
 
   #stored(upload: Upload): void {
     this.#context.files.delete(upload.id);
+    this.#context.attemptLog.forget(upload.id);
     this.tracker.accept(upload);
     if (!isIn(upload)) return;
     const followers = this.#followers.get(upload.id) ?? [];

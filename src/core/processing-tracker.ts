@@ -8,6 +8,8 @@ import { isEnded, type Upload } from './upload-state.ts';
 const MAX_EARLY_CHANGES = 5_000;
 /** Without news for so long, ask: the stream may have lost some. */
 const ASK_AFTER_SILENCE_MS = 10_000;
+/** While there is no stream, asking is the only way to know. */
+const ASK_WHILE_POLLING_MS = 3_000;
 const ASK_AT_ONCE = 500;
 
 function toFailure(error: FileProblem | null): UploadFailure | null {
@@ -123,7 +125,8 @@ export class ProcessingTracker {
   #armAsk(): void {
     const { runtime } = this.#context;
     if (this.#askTimer !== undefined) runtime.clearTimer(this.#askTimer);
-    this.#askTimer = runtime.setTimer(() => void this.#ask(), ASK_AFTER_SILENCE_MS);
+    const delayMs = this.#watch === 'polling' ? ASK_WHILE_POLLING_MS : ASK_AFTER_SILENCE_MS;
+    this.#askTimer = runtime.setTimer(() => void this.#ask(), delayMs);
   }
 
   /** Asks for the state of what is pending, oldest first. */

@@ -1,76 +1,117 @@
 import TinyQueue from 'tinyqueue';
 import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
+import type { Priority, Upload } from './upload-state.ts';
+
+/** Which upload goes first among those of one priority. */
+export type Order = 'added' | 'smallest' | 'newest';
+
+interface Waiting {
+  size: number;
+  push(upload: Upload): void;
+  take(): string | undefined;
+}
 
 interface Delayed {
-  readonly id: string;
-  readonly isUrgent: boolean;
+  readonly upload: Upload;
   readonly dueMs: number;
 }
 
-/** First in, first out, O(1) at both ends, without moving what waits. */
-class Fifo {
-  #items: string[] = [];
+/** First in, first out, O(1) at both ends: a waiting row costs its id here and nothing else. */
+class Fifo implements Waiting {
+  #ids: string[] = [];
   #head = 0;
 
   get size(): number {
-    return this.#items.length - this.#head;
+    return this.#ids.length - this.#head;
   }
 
-  push(id: string): void {
-    this.#items.push(id);
+  push({ id }: Upload): void {
+    this.#ids.push(id);
   }
 
   take(): string | undefined {
-    const id = this.#items[this.#head];
+    const id = this.#ids[this.#head];
     if (id === undefined) return undefined;
     this.#head += 1;
-    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
+    if (this.#head > 1_024 && this.#head * 2 > this.#ids.length) {
+      this.#ids = this.#ids.slice(this.#head);
       this.#head = 0;
     }
     return id;
   }
 }
 
+/** By a key, smallest first; O(log n). */
+class Sorted implements Waiting {
+  readonly #heap = new TinyQueue<{ readonly id: string; readonly key: number }>(
+    [],
+    (a, b) => a.key - b.key,
+  );
+  readonly #keyOf: (upload: Upload) => number;
+
+  constructor(keyOf: (upload: Upload) => number) {
+    this.#keyOf = keyOf;
+  }
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  push(upload: Upload): void {
+    this.#heap.push({ id: upload.id, key: this.#keyOf(upload) });
+  }
+
+  take(): string | undefined {
+    return this.#heap.pop()?.id;
+  }
+}
+
+function createWaiting(order: Order): Waiting {
+  if (order === 'smallest') return new Sorted(({ sizeBytes }) => sizeBytes);
+  if (order === 'newest') return new Sorted(({ lastModifiedMs }) => -lastModifiedMs);
+  return new Fifo();
+}
+
 /**
- * The ids that wait for one stage: urgent ones first, then in order; those that back off join when
- * they are due. A waiting row costs its id here and nothing else.
+ * The uploads that wait for one stage: by priority, then in order; those that back off join when they
+ * are due. An id may stand here twice (after a boost): who takes it looks at the row.
  */
 export class RowQueue {
   readonly #runtime: Runtime;
   readonly #onDue: () => void;
-  readonly #urgent = new Fifo();
-  readonly #normal = new Fifo();
+  readonly #waiting: Readonly<Record<Priority, Waiting>>;
   readonly #delayed = new TinyQueue<Delayed>([], (a, b) => a.dueMs - b.dueMs);
   #timer: TimerHandle | undefined;
 
-  /** @param onDue called when a delayed row can be taken */
-  constructor(runtime: Runtime, onDue: () => void) {
+  /** @param onDue called when a delayed upload can be taken */
+  constructor(runtime: Runtime, onDue: () => void, order: Order = 'added') {
     this.#runtime = runtime;
     this.#onDue = onDue;
+    this.#waiting = {
+      urgent: createWaiting(order),
+      normal: createWaiting(order),
+      background: createWaiting(order),
+    };
   }
 
-  /** Rows that can be taken now. */
+  /** Uploads that can be taken now. */
   get size(): number {
-    return this.#urgent.size + this.#normal.size;
+    const { urgent, normal, background } = this.#waiting;
+    return urgent.size + normal.size + background.size;
   }
 
-  /** Rows that wait, those that back off included. */
-  get total(): number {
-    return this.size + this.#delayed.length;
-  }
-
-  push(id: string, isUrgent = false, delayMs = 0): void {
+  push(upload: Upload, delayMs = 0): void {
     if (delayMs > 0) {
-      this.#delayed.push({ id, isUrgent, dueMs: this.#runtime.now() + delayMs });
+      this.#delayed.push({ upload, dueMs: this.#runtime.now() + delayMs });
       this.#arm();
     } else {
-      (isUrgent ? this.#urgent : this.#normal).push(id);
+      this.#waiting[upload.priority].push(upload);
     }
   }
 
   take(): string | undefined {
-    return this.#urgent.take() ?? this.#normal.take();
+    const { urgent, normal, background } = this.#waiting;
+    return urgent.take() ?? normal.take() ?? background.take();
   }
 
   /** Stops the timer; the queue is not used again. */
@@ -95,7 +136,7 @@ export class RowQueue {
       next = this.#delayed.peek()
     ) {
       this.#delayed.pop();
-      this.push(next.id, next.isUrgent);
+      this.push(next.upload);
     }
     this.#arm();
     this.#onDue();

@@ -1,9 +1,10 @@
 import type { Ledger } from './ledger.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { Snapshot } from './types.ts';
+import type { Snapshot, StopReason } from './types.ts';
 
 export interface Switches {
   readonly isPaused: boolean;
+  readonly stop: StopReason | null;
   readonly isStarted: boolean;
 }
 
@@ -17,6 +18,7 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
   const inLibrary = by.processing + by.embedding + by.searchable + by['processing-failed'];
   return Object.freeze({
     state: stateOf(isWorking, isFollowing, wait !== null, switches),
+    stop: switches.stop,
     wait,
     total: ledger.size - by.rejected - by.cancelled,
     totalBytes: ledger.acceptedBytes,
@@ -29,6 +31,7 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
     sentBytes: ledger.sentBytes,
     bytesPerSecond,
     secondsLeft: bytesPerSecond > 0 ? Math.ceil(ledger.remainingBytes / bytesPerSecond) : null,
+    concurrency: pipeline.concurrency,
     serverStats: pipeline.tracker.stats,
     watch: pipeline.tracker.watch,
   });

@@ -1,4 +1,4 @@
-import type { UploadFailure } from '../errors/upload-error.ts';
+import type { FailureKind, UploadFailure } from '../errors/upload-error.ts';
 import type { AssetStage, FileProblem, Stats } from '../protocol/index.ts';
 import type { Upload, UploadStatus } from './upload-state.ts';
 
@@ -10,6 +10,8 @@ export interface Snapshot {
   /** `idle`: nothing to do. `running`: work is under way. `paused`: by a person. `waiting`: for the
    * network or a rate limit; `waitUntilMs` says when it goes on. */
   readonly state: 'idle' | 'running' | 'paused' | 'waiting';
+  /** Why the uploader paused by itself; null when it did not. `resume()` tries again. */
+  readonly stop: StopReason | null;
   /** Why a lane waits: shown to the person. */
   readonly wait: WaitReason | null;
   /** Files to bring over: all that were added but for refused and cancelled ones. */
@@ -32,11 +34,24 @@ export interface Snapshot {
   readonly bytesPerSecond: number;
   /** Of the upload stage; null until it can be told. */
   readonly secondsLeft: number | null;
+  /** PUTs at once, as the network and the store stand. */
+  readonly concurrency: number;
   /** The server's own counts for this user, over all sessions; null until it told them. */
   readonly serverStats: Stats | null;
   /** Whether server-side progress arrives: by the event stream, by polling, or not (yet). */
   readonly watch: 'off' | 'stream' | 'polling';
 }
+
+/**
+ * What only a person or the application can mend: sign in again (`unauthenticated`), allow this page in
+ * the store's CORS rules or an extension (`store_blocked`), the server's keys or clock
+ * (`store_misconfigured`), or what the store accepts (`store_refused`: not one of the first files).
+ */
+export type StopReason =
+  | 'unauthenticated'
+  | 'store_blocked'
+  | 'store_misconfigured'
+  | 'store_refused';
 
 export type WaitReason =
   | { readonly kind: 'rate_limit'; readonly untilMs: number }
@@ -69,6 +84,13 @@ export type UploaderEvent =
       readonly stage: AssetStage;
       readonly thumbnailUrl: string | null;
       readonly error: FileProblem | null;
+    }
+  | { readonly type: 'upload-dead-lettered'; readonly id: string; readonly kind: FailureKind }
+  | { readonly type: 'dead-letters-redriven'; readonly count: number }
+  | {
+      readonly type: 'uploads-stopped';
+      readonly reason: StopReason;
+      readonly failure: UploadFailure;
     }
   | { readonly type: 'lane-waited'; readonly wait: WaitReason }
   | { readonly type: 'uploads-drained' };

@@ -12,7 +12,12 @@ export interface UploadInfo {
   /** As the browser says, by the name; the server decides by the bytes. */
   readonly mimeType: string;
   readonly lastModifiedMs: number;
+  /** What was added together. */
+  readonly batchId: string;
 }
+
+/** `urgent`: a person asked for it; it goes first and gets more attempts. `background`: goes last. */
+export type Priority = 'urgent' | 'normal' | 'background';
 
 /** Attempts spent per step. Waits that were not the upload's fault are not counted. */
 export interface Attempts {
@@ -60,8 +65,7 @@ type Variant =
 
 /** One upload: what it is, where it stands, and what that stand implies. Immutable. */
 export type Upload = UploadInfo & {
-  /** A person asked for it again: it goes first and gets more attempts. */
-  readonly isUrgent: boolean;
+  readonly priority: Priority;
   readonly attempts: Attempts;
 } & Variant;
 
@@ -101,7 +105,10 @@ export type UploadTransition =
   | { readonly type: 'refused'; readonly failure: UploadFailure }
   | { readonly type: 'gave-up'; readonly failure: UploadFailure }
   | { readonly type: 'cancelled' }
-  | { readonly type: 'retried' };
+  /** A person asked for it again. */
+  | { readonly type: 'retried' }
+  /** A person wants it before the others. */
+  | { readonly type: 'boosted' };
 
 export const NO_ATTEMPTS: Attempts = { hash: 0, credentials: 0, put: 0, finalize: 0, refresh: 0 };
 
@@ -148,14 +155,15 @@ export const isEnded = (status: UploadStatus): boolean => ENDED.has(status);
 export const isStored = (status: UploadStatus): boolean => STORED.has(status);
 
 /** A new upload, before anything was done. */
-export function newUpload(info: UploadInfo): Upload {
-  return { ...info, isUrgent: false, attempts: NO_ATTEMPTS, status: 'queued' };
+export function newUpload(info: UploadInfo, priority: Priority = 'normal'): Upload {
+  return { ...info, priority, attempts: NO_ATTEMPTS, status: 'queued' };
 }
 
 /** The row in a new state; fields of the old state do not survive. */
 function moved(upload: Upload, variant: Variant, attempts: Attempts = upload.attempts): Upload {
-  const { id, name, path, sizeBytes, mimeType, lastModifiedMs, isUrgent } = upload;
-  return { id, name, path, sizeBytes, mimeType, lastModifiedMs, isUrgent, attempts, ...variant };
+  const { id, name, path, sizeBytes, mimeType, lastModifiedMs, batchId, priority } = upload;
+  const info = { id, name, path, sizeBytes, mimeType, lastModifiedMs, batchId };
+  return { ...info, priority, attempts, ...variant };
 }
 
 function spent(upload: Upload, step: keyof Attempts, costsAttempt: boolean): Attempts {
@@ -299,12 +307,17 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
       return moved(upload, { status: 'cancelled' });
     case 'retried':
       if (upload.status === 'dead' || upload.status === 'cancelled') {
-        return { ...moved(upload, { status: 'queued' }, NO_ATTEMPTS), isUrgent: true };
+        return { ...moved(upload, { status: 'queued' }, NO_ATTEMPTS), priority: 'urgent' };
       }
       if (upload.status === 'processing-failed') {
         const { checksum, assetId, version } = upload;
         return moved(upload, { status: 'processing', checksum, assetId, version });
       }
       return upload;
+    case 'boosted':
+      if (isEnded(upload.status) || isStored(upload.status) || upload.priority === 'urgent') {
+        return upload;
+      }
+      return { ...upload, priority: 'urgent' };
   }
 }

@@ -1,15 +1,23 @@
-import { toUploadError, UploadError } from '../errors/upload-error.ts';
+import { toUploadError, type UploadError } from '../errors/upload-error.ts';
 import type { Hasher } from '../hashing/hasher.ts';
 import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
 import type { UploadAdapter } from '../transports/adapter.ts';
+import { AttemptLog } from './attempt-log.ts';
+import { Brake } from './brake.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { Emitter } from './emitter.ts';
-import { type AddInput, type Collected, collectFiles } from './intake/collect-files.ts';
-import { mimeTypeOf, type Restrictions, refusalOf } from './intake/restrictions.ts';
+import { type AddInput, collectFiles } from './intake/collect-files.ts';
+import { type AddOptions, type AddResult, Intake } from './intake/intake.ts';
+import type { Restrictions } from './intake/restrictions.ts';
 import { Ledger } from './ledger.ts';
+import { type ManifestEntry, manifestOf, manifestToCsv } from './manifest.ts';
 import { Pipeline } from './pipeline.ts';
+import type { Order } from './row-queue.ts';
 import { takeSnapshot } from './snapshot.ts';
-import type { EventOf, Snapshot, UploaderEventType } from './types.ts';
-import { isEnded, isStored, newUpload, type Upload } from './upload-state.ts';
+import { Telemetry, type TelemetryReport, type TelemetrySink } from './telemetry/telemetry.ts';
+import { createTrace } from './telemetry/trace.ts';
+import type { EventOf, Snapshot, StopReason, UploaderEventType } from './types.ts';
+import { isEnded, isStored, type Upload } from './upload-state.ts';
 
 /** How often subscribers are told, at most. */
 const SNAPSHOT_EVERY_MS = 100;
@@ -21,38 +29,40 @@ export interface UploaderParts {
   readonly hasher: Hasher;
   readonly runtime: Runtime;
   readonly restrictions: Restrictions;
+  /** PUTs at once, at most. */
   readonly concurrency: number;
+  readonly order: Order;
+  readonly maxBytesPerSecond: number | null;
   readonly autoStart: boolean;
+  readonly onUnauthenticated: (() => Promise<void>) | undefined;
+  readonly telemetry: TelemetrySink | undefined;
 }
 
-/** What `add()` made of its input. */
-export interface AddResult {
-  /** Uploads that were taken in. */
-  readonly added: number;
-  /** Files that restrictions refused or that could not be opened; each is an upload that ended as `rejected`. */
-  readonly refused: number;
-  /** Files that were there already: the same path, size and modification time. */
-  readonly repeated: number;
-}
+/** What `pause`, `resume` and `abort` act upon: one upload, or a batch. Without it: everything. */
+export type Target = { readonly id: string } | { readonly batchId: string };
 
 /** Takes files from the page to the library. Made by `createUploader`. */
 export class Uploader {
+  /** What failed for good: list, redrive, export, clear. */
+  readonly deadLetters: DeadLetters;
   readonly #parts: UploaderParts;
   readonly #emitter: Emitter;
   readonly #ledger: Ledger;
   readonly #pipeline: Pipeline;
+  readonly #intake: Intake;
+  readonly #telemetry: Telemetry;
+  readonly #attemptLog = new AttemptLog();
+  readonly #brake = new Brake();
   readonly #files = new Map<string, Blob>();
-  /** Upload ids by path, size and modification time. */
-  readonly #fingerprints = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
   readonly #lifetime = new AbortController();
+  readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
+  #stopTracing: (() => void) | undefined;
   #isStarted: boolean;
-  #isPaused = false;
   #isPumpScheduled = false;
   #wasDrained = true;
   #intakes = 0;
   #snapshotTimer: TimerHandle | undefined;
-  #isSnapshotStale = false;
   #snapshot: Snapshot;
 
   constructor(parts: UploaderParts) {
@@ -62,54 +72,90 @@ export class Uploader {
     const onChange = () => this.#changed();
     this.#emitter = new Emitter(runtime);
     this.#ledger = new Ledger(runtime, this.#emitter, onChange);
+    this.#telemetry = new Telemetry(runtime, parts.telemetry);
+    const attemptLog = this.#attemptLog;
     const context = {
       runtime,
       ledger: this.#ledger,
       emitter: this.#emitter,
       adapter,
+      telemetry: this.#telemetry,
+      attemptLog,
+      order: parts.order,
       files: this.#files,
       signal: this.#lifetime.signal,
       wake: () => this.#wake(),
+      stop: (reason: StopReason, error: UploadError) => this.#stop(reason, error),
+      isPaused: (id: string) => this.#brake.isPaused(id),
     };
     this.#pipeline = new Pipeline(context, {
       hasher: parts.hasher,
-      putConcurrency: Math.min(parts.concurrency, adapter.capabilities.maxConcurrency),
+      maxConcurrency: Math.min(parts.concurrency, adapter.capabilities.maxConcurrency),
       onWait: (wait) => {
+        if (wait.kind === 'rate_limit') this.#telemetry.throttled();
         this.#emitter.emit({ type: 'lane-waited', wait });
         onChange();
       },
       onChange,
     });
+    this.#pipeline.setBandwidthCap(parts.maxBytesPerSecond);
+    this.#intake = new Intake({
+      runtime,
+      restrictions: parts.restrictions,
+      accepted: (upload, file) => {
+        this.#files.set(upload.id, file);
+        this.#ledger.add(upload);
+        this.#pipeline.accept(upload);
+        this.#wake();
+      },
+      refused: (upload, error) => {
+        this.#ledger.add(upload);
+        this.#ledger.apply(upload.id, { type: 'refused', failure: error.toFailure() });
+      },
+      repeated: (id, file) => this.#addedAgain(id, file),
+    });
+    this.deadLetters = new DeadLetters({
+      ledger: this.#ledger,
+      emitter: this.#emitter,
+      timeline: this.#ledger.timeline,
+      attemptLog,
+      retry: (id) => this.retry(id),
+      canRetry: (upload) => this.#canRetry(upload),
+      remove: (id) => this.#remove(id),
+    });
     this.#emitter.on('upload-failed', ({ id }) => {
       const upload = this.#ledger.get(id);
       if (upload) this.#pipeline.ended(upload);
     });
+    this.#emitter.on('upload-searchable', ({ id }) => this.#timeWholeWay(id));
     this.#snapshot = this.#takeSnapshot();
   }
 
   /**
-   * Adds files, a drop or a picker's list; folders are walked. Resolves when all are taken in; the
-   * first ones are uploaded meanwhile. A file that is there already is not added again, except that
-   * one which failed or was cancelled is retried.
+   * Adds files, a drop, handles or a picker's list; folders are walked. Resolves when all are taken
+   * in; the first ones are uploaded meanwhile. A file that is there already is not added again, except
+   * that one which failed or was cancelled is retried.
    */
-  async add(input: AddInput): Promise<AddResult> {
+  async add(input: AddInput, { priority = 'normal' }: AddOptions = {}): Promise<AddResult> {
     // Before the first await: a drop's DataTransfer is empty afterwards.
     const collected = collectFiles(input);
-    const result = { added: 0, refused: 0, repeated: 0 };
+    const { runtime } = this.#parts;
+    const batchId = runtime.uuid();
+    const counts = { added: 0, refused: 0, repeated: 0 };
     this.#intakes += 1;
-    let sliceEndMs = this.#parts.runtime.now() + INTAKE_SLICE_MS;
+    let sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
     try {
       for await (const entry of collected) {
-        result[this.#take(entry)] += 1;
-        if (this.#parts.runtime.now() < sliceEndMs) continue;
-        await this.#breathe();
-        sliceEndMs = this.#parts.runtime.now() + INTAKE_SLICE_MS;
+        counts[this.#intake.take(entry, batchId, priority)] += 1;
+        if (runtime.now() < sliceEndMs) continue;
+        await new Promise<void>((resolve) => runtime.setTimer(resolve, 0));
+        sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
       }
     } finally {
       this.#intakes -= 1;
       this.#wake();
     }
-    return result;
+    return { batchId, ...counts };
   }
 
   /** Begins, when `autoStart` is off. */
@@ -118,25 +164,57 @@ export class Uploader {
     this.resume();
   }
 
-  /** Starts nothing new. What is on its way arrives; server state and progress are kept. */
-  pause(): void {
-    this.#isPaused = true;
+  /**
+   * Starts nothing new; what is on its way arrives. Of a target, also what is on its way is taken back,
+   * to be sent anew when it is resumed. Server state and progress are kept.
+   */
+  pause(target?: Target): void {
+    if (target === undefined) {
+      this.#brake.pauseAll();
+    } else {
+      for (const upload of this.#unstored(target)) {
+        this.#brake.pause(upload.id);
+        this.#pipeline.interrupt(upload);
+      }
+    }
     this.#changed();
   }
 
-  resume(): void {
-    this.#isPaused = false;
+  /** Goes on: with everything, or with a target that was paused. */
+  resume(target?: Target): void {
+    const ids =
+      target === undefined
+        ? this.#brake.resumeAll()
+        : this.#unstored(target).flatMap(({ id }) => (this.#brake.resume(id) ? [id] : []));
+    for (const id of ids) {
+      const upload = this.#ledger.get(id);
+      if (upload) this.#pipeline.requeue(upload);
+    }
+    if (target === undefined) this.#pipeline.resetLanes();
     this.#changed();
     this.#wake();
   }
 
-  /** Cancels everything that is not stored yet, or one upload. Stored files stay. */
-  abort(id?: string): void {
-    const targets = id === undefined ? [...this.#ledger.all()] : [this.#ledger.get(id)];
-    for (const upload of targets) {
-      if (!upload || isEnded(upload.status) || isStored(upload.status)) continue;
-      this.#pipeline.ended(this.#ledger.apply(upload.id, { type: 'cancelled' }));
+  /** Cancels what is not stored yet. Stored files stay. */
+  abort(target?: Target): void {
+    for (const { id } of this.#unstored(target)) {
+      this.#brake.resume(id);
+      this.#pipeline.ended(this.#ledger.apply(id, { type: 'cancelled' }));
     }
+    this.#wake();
+  }
+
+  /** Sends these before all others. */
+  boost(target: Target): void {
+    for (const { id } of this.#unstored(target)) {
+      this.#pipeline.requeue(this.#ledger.apply(id, { type: 'boosted' }));
+    }
+    this.#wake();
+  }
+
+  /** Holds the mean speed below so many bytes per second; null for no cap. */
+  setMaxBytesPerSecond(bytesPerSecond: number | null): void {
+    this.#pipeline.setBandwidthCap(bytesPerSecond);
     this.#wake();
   }
 
@@ -148,14 +226,12 @@ export class Uploader {
    */
   retry(id: string): boolean {
     const upload = this.#ledger.get(id);
-    if (!upload) return false;
+    if (!upload || !this.#canRetry(upload)) return false;
     if (upload.status === 'processing-failed') {
       void this.#retryProcessing(id, upload.assetId);
       return true;
     }
-    if ((upload.status !== 'dead' && upload.status !== 'cancelled') || !this.#files.has(id)) {
-      return false;
-    }
+    this.#attemptLog.forgive(id);
     this.#pipeline.accept(this.#ledger.apply(id, { type: 'retried' }));
     this.#wake();
     return true;
@@ -163,7 +239,38 @@ export class Uploader {
 
   /** Retries all that failed. @returns how many */
   retryAll(): number {
-    return [...this.#ledger.failures()].filter(({ id }) => this.retry(id)).length;
+    return this.deadLetters.redrive('all');
+  }
+
+  /** Resolves when nothing is left to do, with the snapshot of that moment; at once when idle. */
+  done(): Promise<Snapshot> {
+    if (this.#wasDrained && this.#intakes === 0) return Promise.resolve(this.#refresh());
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** What became of each file, of a batch or of all, in the order they were added. */
+  manifest(batchId?: string): ManifestEntry[] {
+    return manifestOf(
+      this.#chosen(batchId === undefined ? undefined : { batchId }),
+      this.#ledger.timeline,
+    );
+  }
+
+  /** The manifest as text. CSV has a header line and times in ISO 8601. */
+  exportManifest(format: 'json' | 'csv', batchId?: string): string {
+    const entries = this.manifest(batchId);
+    return format === 'csv' ? manifestToCsv(entries) : JSON.stringify(entries, null, 2);
+  }
+
+  /** Latencies of each stage, retries by cause. */
+  telemetry(): TelemetryReport {
+    return this.#telemetry.report();
+  }
+
+  /** Writes every change of every upload, one line each. Default: to `console.debug`. */
+  trace(isOn: boolean, write?: (line: string) => void): void {
+    this.#stopTracing?.();
+    this.#stopTracing = isOn ? createTrace(this.#emitter, this.#parts.runtime, write) : undefined;
   }
 
   /** Immutable; the same object until something changed. */
@@ -191,7 +298,7 @@ export class Uploader {
     return this.#ledger.all();
   }
 
-  /** Uploads that failed for good and can be retried, oldest first. */
+  /** Uploads that failed for good, oldest first; those that were refused are among them. */
   failures(): Upload[] {
     return [...this.#ledger.failures()];
   }
@@ -200,65 +307,69 @@ export class Uploader {
   destroy(): void {
     this.#lifetime.abort();
     this.#pipeline.dispose();
+    this.#stopTracing?.();
     this.#listeners.clear();
     this.#files.clear();
     if (this.#snapshotTimer !== undefined) this.#parts.runtime.clearTimer(this.#snapshotTimer);
   }
 
-  #take(entry: Collected): keyof AddResult {
-    if ('error' in entry) {
-      const name = entry.path.split('/').at(-1) ?? entry.path;
-      const file = new File([], name);
-      const error = new UploadError('file_unreadable', 'The browser could not open it.', {
-        cause: entry.error,
-      });
-      this.#refuse(file, entry.path, error);
-      return 'refused';
+  #chosen(target: Target | undefined): Iterable<Upload> {
+    if (target === undefined) return this.#ledger.all();
+    if ('id' in target) {
+      const upload = this.#ledger.get(target.id);
+      return upload ? [upload] : [];
     }
-    const { file, path } = entry;
-    const fingerprint = `${path}\n${file.size}\n${file.lastModified}`;
-    const known = this.#fingerprints.get(fingerprint);
-    if (known !== undefined) {
-      if (this.#files.has(known)) this.#files.set(known, file);
-      if (this.#ledger.get(known)?.status !== 'processing-failed') this.retry(known);
-      return 'repeated';
-    }
-    const refusal = refusalOf(file, this.#parts.restrictions, this.#fingerprints.size);
-    if (refusal) {
-      this.#refuse(file, path, refusal);
-      return 'refused';
-    }
-    const upload = this.#newUpload(file, path);
-    this.#fingerprints.set(fingerprint, upload.id);
-    this.#files.set(upload.id, file);
-    this.#ledger.add(upload);
-    this.#pipeline.accept(upload);
-    this.#wake();
-    return 'added';
+    return [...this.#ledger.all()].filter(({ batchId }) => batchId === target.batchId);
   }
 
-  #newUpload(file: File, path: string): Upload {
-    return newUpload({
-      id: this.#parts.runtime.uuid(),
-      name: file.name,
-      path,
-      sizeBytes: file.size,
-      mimeType: mimeTypeOf(file),
-      lastModifiedMs: file.lastModified,
-    });
+  #unstored(target: Target | undefined): Upload[] {
+    return [...this.#chosen(target)].filter(({ status }) => !isEnded(status) && !isStored(status));
   }
 
-  #refuse(file: File, path: string, error: UploadError): void {
-    const upload = this.#newUpload(file, path);
-    this.#ledger.add(upload);
-    this.#ledger.apply(upload.id, { type: 'refused', failure: error.toFailure() });
+  /** What is wrong with the file itself would be wrong again. */
+  #canRetry(upload: Upload): boolean {
+    const { id, status } = upload;
+    if (status === 'processing-failed') {
+      const { retryProcessing } = this.#parts.adapter;
+      return retryProcessing !== undefined && upload.failure.kind !== 'invalid';
+    }
+    return (status === 'dead' || status === 'cancelled') && this.#files.has(id);
+  }
+
+  #addedAgain(id: string, file: File): void {
+    if (this.#files.has(id)) this.#files.set(id, file);
+    if (this.#ledger.get(id)?.status !== 'processing-failed') this.retry(id);
+  }
+
+  #remove(id: string): void {
+    const upload = this.#ledger.get(id);
+    if (!upload || !isEnded(upload.status)) return;
+    this.#ledger.remove(id);
+    this.#files.delete(id);
+    this.#attemptLog.forget(id);
+    this.#intake.forget(upload);
+  }
+
+  #stop(reason: StopReason, error: UploadError): void {
+    if (!this.#brake.stopFor(reason)) return;
+    this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
+    this.#changed();
+    const { onUnauthenticated, runtime } = this.#parts;
+    if (reason !== 'unauthenticated' || !onUnauthenticated) return;
+    onUnauthenticated().then(
+      () => {
+        this.#brake.release();
+        this.#changed();
+        this.#wake();
+      },
+      (cause: unknown) => runtime.reportError(cause),
+    );
   }
 
   async #retryProcessing(id: string, assetId: string): Promise<void> {
     try {
       await this.#parts.adapter.retryProcessing?.(assetId, this.#lifetime.signal);
-      const upload = this.#ledger.get(id);
-      if (upload?.status !== 'processing-failed') return;
+      if (this.#ledger.get(id)?.status !== 'processing-failed') return;
       this.#pipeline.tracker.accept(this.#ledger.apply(id, { type: 'retried' }));
       this.#wake();
     } catch (error) {
@@ -268,8 +379,16 @@ export class Uploader {
     }
   }
 
-  #breathe(): Promise<void> {
-    return new Promise((resolve) => this.#parts.runtime.setTimer(resolve, 0));
+  #timeWholeWay(id: string): void {
+    const times = this.#ledger.timeline.of(id);
+    if (!times) return;
+    const { runtime } = this.#parts;
+    const offsetMs = runtime.now() - runtime.epochNow();
+    const end = { uploadId: id, outcome: 'ok' } as const;
+    this.#telemetry.span('total', times.addedMs + offsetMs, end);
+    if (times.finalizedMs !== undefined) {
+      this.#telemetry.span('processing', times.finalizedMs + offsetMs, end);
+    }
   }
 
   #wake(): void {
@@ -279,30 +398,30 @@ export class Uploader {
       this.#isPumpScheduled = false;
       if (this.#lifetime.signal.aborted) return;
       const hasWork = this.#ledger.unfinished > 0 || this.#pipeline.tracker.pendingCount > 0;
-      if (hasWork && this.#isStarted && !this.#isPaused) this.#pipeline.pump();
+      if (hasWork && this.#isStarted && !this.#brake.isOn) this.#pipeline.pump();
       this.#checkDrained(hasWork);
     });
   }
 
   #checkDrained(hasWork: boolean): void {
     const isDrained = !hasWork && this.#intakes === 0;
-    if (isDrained && !this.#wasDrained) {
-      this.#pipeline.tracker.stop();
-      this.#emitter.emit({ type: 'uploads-drained' });
-      this.#changed();
-    }
+    const isNew = isDrained && !this.#wasDrained;
     this.#wasDrained = isDrained;
+    if (!isNew) return;
+    this.#pipeline.tracker.stop();
+    this.#emitter.emit({ type: 'uploads-drained' });
+    const snapshot = this.#refresh();
+    for (const resolve of this.#waiters.splice(0)) resolve(snapshot);
   }
 
   #changed(): void {
-    this.#isSnapshotStale = true;
-    this.#snapshotTimer ??= this.#parts.runtime.setTimer(() => this.#flush(), SNAPSHOT_EVERY_MS);
+    this.#snapshotTimer ??= this.#parts.runtime.setTimer(() => this.#refresh(), SNAPSHOT_EVERY_MS);
   }
 
-  #flush(): void {
+  /** Takes a new snapshot and tells whoever subscribed. */
+  #refresh(): Snapshot {
+    if (this.#snapshotTimer !== undefined) this.#parts.runtime.clearTimer(this.#snapshotTimer);
     this.#snapshotTimer = undefined;
-    if (!this.#isSnapshotStale) return;
-    this.#isSnapshotStale = false;
     this.#snapshot = this.#takeSnapshot();
     for (const listener of [...this.#listeners]) {
       try {
@@ -313,11 +432,14 @@ export class Uploader {
     }
     // Speed falls and waits end without an event.
     if (this.#snapshot.state === 'running' || this.#snapshot.state === 'waiting') this.#changed();
+    return this.#snapshot;
   }
 
   #takeSnapshot(): Snapshot {
+    const { isOn: isPaused, stop } = this.#brake;
     return takeSnapshot(this.#ledger, this.#pipeline, {
-      isPaused: this.#isPaused,
+      isPaused,
+      stop,
       isStarted: this.#isStarted,
     });
   }

@@ -6,6 +6,10 @@ const ADVICE: Partial<Record<UploadErrorCode, string>> = {
   stalled: 'The upload stopped moving. Check the network, then retry.',
   unexpected_response:
     'Something between this page and the server answered in its place. Sign in to the network, then retry.',
+  store_blocked:
+    'This page may not write to the object store. Its CORS rules must allow this page, and no extension may block it.',
+  store_misconfigured:
+    'The object store refuses the server’s signatures. Check its keys, its region and both clocks.',
   file_unreadable:
     'The file can no longer be read. It was moved, renamed or deleted: add it again.',
   file_changed: 'The file changed while it was uploaded. Retry to upload it as it is now.',

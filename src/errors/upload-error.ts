@@ -15,6 +15,8 @@ export type FailureAction =
   | 'conflict'
   /** The object is stored already: go on to finalize. */
   | 'exists'
+  /** Nothing can go on until somebody acts: everything pauses, no attempt is spent. */
+  | 'halt'
   /** Will not change by trying again. */
   | 'permanent';
 
@@ -24,9 +26,12 @@ const LOCAL_CODES = {
   stalled: { kind: 'network', action: 'transient' },
   unexpected_response: { kind: 'server', action: 'transient' },
   store_refused: { kind: 'invalid', action: 'permanent' },
+  store_blocked: { kind: 'network', action: 'halt' },
+  store_misconfigured: { kind: 'server', action: 'halt' },
   file_unreadable: { kind: 'invalid', action: 'permanent' },
   file_changed: { kind: 'invalid', action: 'permanent' },
   too_many_files: { kind: 'invalid', action: 'permanent' },
+  total_too_large: { kind: 'invalid', action: 'permanent' },
   hashing_failed: { kind: 'unknown', action: 'transient' },
   cancelled: { kind: 'unknown', action: 'permanent' },
   unexpected: { kind: 'unknown', action: 'transient' },
@@ -36,9 +41,12 @@ const LOCAL_CODES = {
 const WIRE_ACTIONS: Partial<Record<ProblemCode, FailureAction>> = {
   rate_limited: 'throttle',
   unavailable: 'throttle',
+  unauthenticated: 'halt',
   url_expired: 'refresh',
   url_invalid: 'refresh',
   not_uploaded: 'conflict',
+  // A reservation that the server no longer has, after a restore from a backup: reserve anew.
+  not_found: 'conflict',
   already_exists: 'exists',
 };
 

@@ -14,7 +14,7 @@ export interface Runtime {
   uuid(): string;
   /** What the browser believes; it may be wrong in both directions. */
   isOnline(): boolean;
-  /** Calls back when `isOnline` may have changed. Returns the unsubscribe. */
+  /** Calls back when the network may be another one: online, offline, awake. Returns the unsubscribe. */
   onConnectivityChange(callback: () => void): () => void;
   /** Reports an error that no caller can receive, such as a throwing listener's. */
   reportError(error: unknown): void;
@@ -44,11 +44,20 @@ export function systemRuntime(): Runtime {
     isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,
     onConnectivityChange(callback) {
       if (typeof addEventListener !== 'function') return () => {};
-      addEventListener('online', callback);
-      addEventListener('offline', callback);
+      // A page that comes back from sleep, the background or the back-forward cache finds another
+      // network than it left, and no `online` event tells so.
+      const events: readonly [EventTarget, string][] = [
+        ...['online', 'offline', 'pageshow'].map((name): [EventTarget, string] => [
+          globalThis,
+          name,
+        ]),
+        ...(typeof document === 'undefined'
+          ? []
+          : ['resume', 'visibilitychange'].map((name): [EventTarget, string] => [document, name])),
+      ];
+      for (const [target, name] of events) target.addEventListener(name, callback);
       return () => {
-        removeEventListener('online', callback);
-        removeEventListener('offline', callback);
+        for (const [target, name] of events) target.removeEventListener(name, callback);
       };
     },
     reportError(error) {

@@ -71,6 +71,8 @@ export interface UploadAdapter {
     items: readonly FinalizeRequest[],
     signal: AbortSignal,
   ): Promise<readonly FinalizeOutcome[]>;
+  /** Whether the store's host answers at all, whatever it answers: tells a blocked page from an outage. */
+  isStoreReachable?(credential: Credential): Promise<boolean>;
   /** Follows the server's work on assets until the returned function is called. */
   watch?(listener: WatchListener): () => void;
   /** Where these assets stand now: for what a stream may have missed. Unknown ids are left out. */

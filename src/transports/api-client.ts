@@ -16,6 +16,12 @@ export interface ApiClientOptions {
   readonly credentials: RequestCredentials;
 }
 
+interface Call {
+  readonly method: 'get' | 'post';
+  readonly json?: unknown;
+  readonly signal: AbortSignal;
+}
+
 /** JSON to and from the server. Retries are the pipeline's business, not this client's. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
@@ -41,13 +47,26 @@ export class ApiClient {
    * @throws UploadError by the answer's code; `network_failed` without an answer;
    * `unexpected_response` when the answer is not the server's
    */
-  async post<T extends z.ZodMiniType>(
+  post<T extends z.ZodMiniType>(
     path: string,
     json: unknown,
     schema: T,
     signal: AbortSignal,
   ): Promise<z.output<T>> {
-    const response = await this.#send(path, json, signal);
+    return this.#call(path, { method: 'post', json, signal }, schema);
+  }
+
+  /** GETs, and checks the answer; errors as {@link post}. */
+  get<T extends z.ZodMiniType>(path: string, schema: T, signal: AbortSignal): Promise<z.output<T>> {
+    return this.#call(path, { method: 'get', signal }, schema);
+  }
+
+  async #call<T extends z.ZodMiniType>(
+    path: string,
+    request: Call,
+    schema: T,
+  ): Promise<z.output<T>> {
+    const response = await this.#send(path, request);
     const body = await response.text();
     if (!response.ok) {
       const { status, headers } = response;
@@ -60,12 +79,12 @@ export class ApiClient {
     throw new UploadError('unexpected_response', message, { status: response.status });
   }
 
-  async #send(path: string, json: unknown, signal: AbortSignal): Promise<Response> {
+  async #send(path: string, request: Call): Promise<Response> {
     try {
       const headers = (await this.#options.headers?.()) ?? {};
-      return await this.#ky.post(`${this.#options.baseUrl}${path}`, { json, headers, signal });
+      return await this.#ky(`${this.#options.baseUrl}${path}`, { ...request, headers });
     } catch (cause) {
-      if (signal.aborted) throw new UploadError('cancelled', 'The request was cancelled.');
+      if (request.signal.aborted) throw new UploadError('cancelled', 'The request was cancelled.');
       const what =
         cause instanceof TimeoutError ? 'did not answer in time' : 'could not be reached';
       throw new UploadError('network_failed', `The server ${what}.`, { cause });

@@ -6,6 +6,7 @@ import {
   type FileProblem,
   MAX_BATCH_FILES,
   retryResponseSchema,
+  statsResponseSchema,
   type UploadUrlResult,
   uploadCompleteBatchResponseSchema,
   uploadUrlsResponseSchema,
@@ -29,6 +30,7 @@ export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
 /** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
 const MAX_CONCURRENCY = 6;
+const REACH_TIMEOUT_MS = 5_000;
 
 /**
  * Uploads to a server that runs `@bulkhead/server` (or speaks its wire).
@@ -70,6 +72,18 @@ export function bulkheadAdapter(
 
     put: (request) => xhrPut(request, runtime),
 
+    async isStoreReachable({ uploadUrl }) {
+      try {
+        // An opaque answer is all that is wanted: it needs no permission of the store.
+        const signal = AbortSignal.timeout(REACH_TIMEOUT_MS);
+        await fetch(new URL('/', uploadUrl), { mode: 'no-cors', cache: 'no-store', signal });
+        return true;
+      } catch {
+        // Refused, timed out, or kept from leaving the browser: not reachable, whatever the reason.
+        return false;
+      }
+    },
+
     async finalize(items, signal) {
       const uploads = items.map(({ assetId, checksum }) => ({ assetId, checksum }));
       const schema = uploadCompleteBatchResponseSchema;
@@ -81,13 +95,23 @@ export function bulkheadAdapter(
       );
     },
 
-    watch: (listener) =>
-      followEvents(
-        `${baseUrl}/api/sse/processing-updates`,
-        credentials === 'include',
+    watch(listener) {
+      const lifetime = new AbortController();
+      const stop = followEvents({
+        url: `${baseUrl}/api/sse/processing-updates`,
+        withCredentials: credentials === 'include',
         listener,
         runtime,
-      ),
+        pollStats: async () => {
+          const path = '/api/processing-stats';
+          return (await api.get(path, statsResponseSchema, lifetime.signal)).stats;
+        },
+      });
+      return () => {
+        stop();
+        lifetime.abort();
+      };
+    },
 
     async assetChanges(ids, signal) {
       const schema = assetChangesResponseSchema;

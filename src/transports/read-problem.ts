@@ -1,4 +1,8 @@
-import { UploadError, type UploadErrorDetails } from '../errors/upload-error.ts';
+import {
+  UploadError,
+  type UploadErrorCode,
+  type UploadErrorDetails,
+} from '../errors/upload-error.ts';
 import { problemSchema } from '../protocol/index.ts';
 import { parseRetryAfterMs } from '../protocol/retry-after.ts';
 import { parseJson } from './parse-json.ts';
@@ -9,6 +13,23 @@ export interface FailedAnswer {
   readonly body: string;
   readonly header: (name: string) => string | null;
 }
+
+/** What S3 and its kin mean by the codes of their XML answers. */
+const XML_CODES: Readonly<Record<string, UploadErrorCode>> = {
+  BadDigest: 'checksum_mismatch',
+  EntityTooLarge: 'file_too_large',
+  ExpiredToken: 'url_expired',
+  IncompleteBody: 'size_mismatch',
+  InternalError: 'internal',
+  InvalidAccessKeyId: 'store_misconfigured',
+  PreconditionFailed: 'already_exists',
+  RequestTimeTooSkewed: 'store_misconfigured',
+  RequestTimeout: 'stalled',
+  ServiceUnavailable: 'unavailable',
+  SignatureDoesNotMatch: 'store_misconfigured',
+  SlowDown: 'unavailable',
+  XAmzContentSHA256Mismatch: 'checksum_mismatch',
+};
 
 /**
  * What a failed answer means: by the code of its problem+json when it has one, by its status when it
@@ -25,6 +46,8 @@ export function toAnswerError(answer: FailedAnswer, epochNowMs: number): UploadE
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
   if (problem.success) return new UploadError(problem.data.code, problem.data.detail, details);
+  const xmlCode = XML_CODES[/<Code>([A-Za-z]+)<\/Code>/.exec(answer.body)?.[1] ?? ''];
+  if (xmlCode) return new UploadError(xmlCode, `The store answered ${status}.`, details);
   if (status === 401) return new UploadError('unauthenticated', 'Sign in first.', details);
   if (status === 403) return new UploadError('url_invalid', 'The answer was 403.', details);
   if (status === 412) return new UploadError('already_exists', 'It is stored already.', details);

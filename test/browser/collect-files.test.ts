@@ -86,6 +86,29 @@ describe('collecting files', () => {
     expect((await iterator.next()).value).toMatchObject({ path: 'now/a.jpg' });
   });
 
+  it('opens files side by side and gives them in their order', async () => {
+    let opening = 0;
+    let mostAtOnce = 0;
+    const slowEntry = (index: number) => ({
+      ...(fileEntry(`/trip/${index}.jpg`, photo(`${index}.jpg`)) as object),
+      file(resolve: (file: File) => void) {
+        opening += 1;
+        mostAtOnce = Math.max(mostAtOnce, opening);
+        setTimeout(
+          () => {
+            opening -= 1;
+            resolve(photo(`${index}.jpg`));
+          },
+          index % 2 === 0 ? 5 : 0,
+        );
+      },
+    });
+    const entries = Array.from({ length: 40 }, (_, index) => slowEntry(index));
+    const found = await collect(dropOf([folderEntry('/trip', entries)]));
+    expect(found.map(({ path }) => path)).toEqual(entries.map((_, index) => `trip/${index}.jpg`));
+    expect(mostAtOnce).toBe(32);
+  });
+
   it('reports what cannot be opened and goes on', async () => {
     const denied = new DOMException('denied', 'NotReadableError');
     const found = await collect(

@@ -16,7 +16,9 @@ function snapshotOf(counts: Partial<Record<UploadStatus, number>>): Snapshot {
   const processed = searchable + byStatus.embedding;
   return {
     state: 'running',
+    stop: null,
     wait: null,
+    concurrency: 6,
     total: rows - byStatus.rejected - byStatus.cancelled,
     totalBytes: 0,
     byStatus,
@@ -40,7 +42,8 @@ function failed(id: string, status: 'dead' | 'rejected', code: 'stalled' | 'not_
   const attempts = { hash: 0, credentials: 0, put: 0, finalize: 0, refresh: 0 };
   const failure = { code, kind: 'unknown', message: `${id} failed` } as const;
   const file = { name: `${id}.jpg`, path: `${id}.jpg`, sizeBytes: 1, mimeType: 'image/jpeg' };
-  return { ...file, id, lastModifiedMs: 0, isUrgent: false, attempts, status, failure };
+  const info = { ...file, id, lastModifiedMs: 0, batchId: 'batch' };
+  return { ...info, priority: 'normal', attempts, status, failure };
 }
 
 describe('the words of the demo page', () => {

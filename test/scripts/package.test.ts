@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,7 +56,7 @@ describe('the built packages', { timeout: 60_000 }, () => {
     return { code, output };
   }
 
-  it.each(['bulkhead', 'bulkhead/protocol'])(
+  it.each(['bulkhead', 'bulkhead/protocol', 'bulkhead/testing', 'bulkhead/testing/client'])(
     '%s gives import and require the same names',
     async (entry) => {
       const names = (load: string) =>
@@ -70,6 +71,35 @@ describe('the built packages', { timeout: 60_000 }, () => {
       expect(cjs).toEqual(esm);
     },
   );
+
+  it('the fault server runs from the build, in both module systems', async () => {
+    const script = (load: string) =>
+      `void (async () => {
+         const { createFaultServer, connectFaultServer } = ${load};
+         const server = await createFaultServer();
+         const remote = await connectFaultServer(server.url);
+         console.log((await remote.state()).requests.length);
+         await server.close();
+       })();`;
+    await writeFile(path.join(consumer, 'fault.mjs'), script(`await import('bulkhead/testing')`));
+    await writeFile(path.join(consumer, 'fault.cjs'), script(`require('bulkhead/testing')`));
+    for (const file of ['fault.mjs', 'fault.cjs']) {
+      expect(await run(process.execPath, [file])).toEqual({ code: 0, output: '0\n' });
+    }
+  });
+
+  it('what pages import of the test kit needs nothing of Node', async () => {
+    const specifiersOf = async (file: string): Promise<string[]> => {
+      const code = await readFile(path.join(root, 'dist/testing', file), 'utf8');
+      return Array.from(code.matchAll(/from ['"]([^'"]+)['"]/g), ([, name = '']) => name);
+    };
+    const direct = await specifiersOf('client.js');
+    const chunks = direct.filter((name) => name.startsWith('.'));
+    const all = [...direct, ...(await Promise.all(chunks.map(specifiersOf))).flat()];
+    expect(all).toContain('zod/mini');
+    expect(all.filter(isBuiltin)).toEqual([]);
+    expect((await specifiersOf('index.js')).some(isBuiltin)).toBe(true);
+  });
 
   it('the server kit can be imported', async () => {
     await writeFile(
@@ -106,6 +136,14 @@ describe('the built packages', { timeout: 60_000 }, () => {
     async ({ file, ...options }) => {
       const source = `import { createUploader } from 'bulkhead';
       import { PROBLEMS, type Asset } from 'bulkhead/protocol';
+      import { createFaultServer, type FaultRule } from 'bulkhead/testing';
+      import { connectFaultServer } from 'bulkhead/testing/client';
+      export const rule: FaultRule = { match: { route: 'put' }, at: 'body:1', do: 'reset' };
+      export const urls = [createFaultServer({ plan: [rule] }), connectFaultServer('')].map(
+        async (server) => (await server).storeUrl,
+      );
+      // @ts-expect-error: there is no such fault
+      export const wrongRule: FaultRule = { do: 'explode' };
       export const create: typeof createUploader = createUploader;
       export const status: 429 = PROBLEMS.rate_limited.status;
       export const stage: Asset['stage'] = 'searchable';

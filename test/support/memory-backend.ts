@@ -14,6 +14,8 @@ export interface BackendFaults {
   /** Called before the effect; what it throws is the answer. */
   credentials?: (files: readonly CredentialRequest[], call: number) => void;
   put?: (key: string, attempt: number) => void;
+  /** Called before a byte is sent. */
+  connect?: (key: string) => void;
   /** Called after the bytes were stored: the answer is lost, or an error. */
   putStored?: (key: string, attempt: number) => PutOutcome | undefined;
   finalize?: (items: readonly FinalizeRequest[], call: number) => void;
@@ -67,10 +69,12 @@ export class MemoryBackend {
     this.credentialTtlMs = credentialTtlMs;
   }
 
-  adapter(): UploadAdapter {
+  /** @param reachable what a probe of the store's host says */
+  adapter({ maxConcurrency = 6, reachable = false } = {}): UploadAdapter {
     return {
       name: 'memory',
-      capabilities: { maxConcurrency: 6, maxBatchFiles: 500 },
+      capabilities: { maxConcurrency, maxBatchFiles: 500 },
+      isStoreReachable: async () => reachable,
       credentials: async (files) => {
         const call = ++this.credentialCalls;
         await this.runtime.sleep(5);
@@ -137,9 +141,11 @@ export class MemoryBackend {
     this.#concurrentPuts += 1;
     this.maxConcurrentPuts = Math.max(this.maxConcurrentPuts, this.#concurrentPuts);
     try {
+      this.faults.connect?.(key);
       await this.runtime.sleep(this.putLatencyMs / 2);
       if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
       onProgress(body.size / 2);
+      this.faults.connect?.(key);
       await this.runtime.sleep(this.putLatencyMs / 2);
       if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
       this.faults.put?.(key, attempt);
@@ -173,7 +179,8 @@ export class MemoryBackend {
 
   #advance(assetId: string, stage: AssetStage, afterMs: number): void {
     this.runtime.setTimer(() => {
-      const error = stage === 'failed' ? { code: 'undecodable' as const, detail: 'cut off' } : null;
+      const error =
+        stage === 'failed' ? { code: 'processing_failed' as const, detail: 'no disk' } : null;
       const change = { id: assetId, version: ++this.#version, stage, thumbnailUrl: null, error };
       this.#changes.set(assetId, change);
       this.#listener?.onChanges([change]);

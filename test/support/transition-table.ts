@@ -37,6 +37,7 @@ const EVENTS: readonly [label: string, event: UploadTransition][] = [
   ['gave-up', { type: 'gave-up', failure }],
   ['cancelled', { type: 'cancelled' }],
   ['retried', { type: 'retried' }],
+  ['boosted', { type: 'boosted' }],
 ];
 
 function finalized(isDuplicate: boolean, needsProcessing: boolean): UploadTransition {
@@ -57,7 +58,8 @@ function examples(status: UploadStatus): [label: string, upload: Upload][] {
       sizeBytes: 1,
       mimeType: 'image/jpeg',
       lastModifiedMs: 0,
-      isUrgent: false,
+      batchId: 'batch',
+      priority: 'normal',
       attempts: NO_ATTEMPTS,
       status,
       checksum: 'c',
@@ -73,14 +75,15 @@ function examples(status: UploadStatus): [label: string, upload: Upload][] {
   ];
 }
 
-/** Every event that moves an upload, as a Markdown table: what ARCHITECTURE.md shows. */
+/** Every event that brings an upload to another state, as a Markdown table: what ARCHITECTURE.md shows. */
 export function transitionTable(): string {
   const lines = ['| from | event | to |', '|---|---|---|'];
   for (const status of UPLOAD_STATUSES) {
     for (const [from, upload] of examples(status)) {
       for (const [event, value] of EVENTS) {
         const next = transition(upload, value);
-        if (next !== upload) lines.push(`| ${from} | ${event} | ${next.status} |`);
+        if (next !== upload && next.status !== upload.status)
+          lines.push(`| ${from} | ${event} | ${next.status} |`);
       }
     }
   }

@@ -35,13 +35,18 @@ export function createWorld(
   options: Partial<UploaderOptions> & {
     seed?: number;
     backend?: { putLatencyMs?: number; credentialTtlMs?: number };
+    maxConcurrency?: number;
+    reachable?: boolean;
   } = {},
 ): World {
-  const { seed, backend: backendOptions, ...uploaderOptions } = options;
+  const { seed, backend: backendOptions, maxConcurrency, reachable, ...uploaderOptions } = options;
   const runtime = new VirtualRuntime(seed);
   const backend = new MemoryBackend(runtime, faults, backendOptions);
   const uploader = createUploader({
-    adapter: backend.adapter(),
+    adapter: backend.adapter({
+      ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
+      ...(reachable === undefined ? {} : { reachable }),
+    }),
     runtime,
     hasher: textHasher(runtime),
     ...uploaderOptions,

@@ -31,6 +31,7 @@ const REACH: Record<string, string[]> = {
   'src/retry/': [...LEAVES, 'src/retry/'],
   'src/hashing/': [...LEAVES, 'src/hashing/'],
   'src/transports/': [...LEAVES, 'src/transports/'],
+  'src/testing/': [...LEAVES, 'src/testing/', 'src/transports/adapter.ts'],
   'src/core/': [
     ...LEAVES,
     'src/core/',
@@ -81,6 +82,13 @@ describe('the layers', () => {
         const owner = OWNERS[specifier];
         if (owner !== undefined) expect(path).toBe(owner);
       }
+    }
+  });
+
+  it('let nothing that ships to pages import what is for tests', () => {
+    for (const path of sources('src').filter((source) => !source.startsWith('src/testing/'))) {
+      const forTests = imports(path).filter((target) => target.startsWith('src/testing/'));
+      expect(forTests, path).toEqual([]);
     }
   });
 

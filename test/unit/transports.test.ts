@@ -106,7 +106,7 @@ describe('answers of other stores', () => {
     toAnswerError({ status, body: '<Error/>', header: (name) => headers[name] ?? null }, 0);
 
   it.each([
-    [401, 'unauthenticated', 'permanent'],
+    [401, 'unauthenticated', 'halt'],
     [403, 'url_invalid', 'refresh'],
     [404, 'store_refused', 'permanent'],
     [408, 'internal', 'transient'],

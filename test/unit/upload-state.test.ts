@@ -18,14 +18,15 @@ const info = {
   sizeBytes: 10,
   mimeType: 'image/jpeg',
   lastModifiedMs: 1,
+  batchId: 'batch',
 };
 
 const transitions: fc.Arbitrary<UploadTransition> = fc.oneof(
   ...(['hash-started', 'credential-requested', 'put-started', 'put-succeeded'] as const).map(
     (type) => fc.constant({ type }),
   ),
-  ...(['finalize-started', 'bytes-missing', 'cancelled', 'retried'] as const).map((type) =>
-    fc.constant({ type }),
+  ...(['finalize-started', 'bytes-missing', 'cancelled', 'retried', 'boosted'] as const).map(
+    (type) => fc.constant({ type }),
   ),
   fc.constant({ type: 'hash-succeeded', checksum: 'c' } as const),
   ...(['hash-deferred', 'credential-deferred', 'put-deferred', 'put-lost'] as const).map((type) =>
@@ -138,6 +139,6 @@ describe('transition', () => {
     ]);
     expect(states.at(-2)).toHaveProperty('failure');
     expect(states.at(-1)).not.toHaveProperty('failure');
-    expect(states.at(-1)?.isUrgent).toBe(true);
+    expect(states.at(-1)?.priority).toBe('urgent');
   });
 });

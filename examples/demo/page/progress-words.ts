@@ -1,4 +1,4 @@
-import type { Snapshot, WaitReason } from 'bulkhead';
+import type { Snapshot, StopReason, WaitReason } from 'bulkhead';
 import { formatBytes, formatCount, formatDuration, formatSpeed, formatTimeLeft } from './format.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -69,6 +69,20 @@ export function waitReason({ kind }: WaitReason): string {
       return 'The connection is gone.';
     case 'server':
       return 'The server does not answer.';
+  }
+}
+
+/** What has to be mended before it can go on, and what to do then. */
+export function stopWords(reason: StopReason): string {
+  switch (reason) {
+    case 'unauthenticated':
+      return 'You are no longer signed in. Reload the page and add the rest again: what was sent is safe.';
+    case 'store_blocked':
+      return 'The object store does not let this page write to it: its CORS rules or a browser extension. Resume when that is mended.';
+    case 'store_misconfigured':
+      return 'The object store refuses the server’s signatures: its keys or a clock are wrong. Resume when that is mended.';
+    case 'store_refused':
+      return 'The object store refuses every file. Look at its log, then resume.';
   }
 }
 

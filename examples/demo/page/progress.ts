@@ -8,6 +8,7 @@ import {
   doneLine,
   overallShare,
   runningFigures,
+  stopWords,
   summaryParts,
   titleWords,
   waitReason,
@@ -56,7 +57,8 @@ export function connectProgress(
     if (session.phase === 'none') return;
     // A wait is told once; its countdown is for the eye.
     const isWaiting = snapshot.wait !== null && session.phase !== 'done';
-    setText(announcer, isWaiting ? waitReason(snapshot.wait) : headline(session).join(' '));
+    const waiting = isWaiting ? waitReason(snapshot.wait) : headline(session).join(' ');
+    setText(announcer, snapshot.stop === null ? waiting : stopWords(snapshot.stop));
   }, ANNOUNCE_MS);
   const nameTab = throttled(() => {
     document.title = titleWords(readSession(uploader.getSnapshot()));
@@ -159,13 +161,15 @@ function paintBadge(badge: HTMLElement, session: SessionState): void {
 function paintBanner(banner: HTMLElement, session: SessionState, snapshot: Snapshot): void {
   const isPaused = snapshot.state === 'paused' && session.unsent > 0;
   const words = isPaused
-    ? 'Paused. What was sent is safe; the rest waits until you resume.'
+    ? snapshot.stop
+      ? stopWords(snapshot.stop)
+      : 'Paused. What was sent is safe; the rest waits until you resume.'
     : snapshot.wait !== null && session.phase !== 'done'
       ? waitWords(snapshot.wait, Date.now())
       : '';
   show(banner, words !== '');
   if (words === '') return;
-  banner.classList.toggle('is-calm', isPaused);
+  banner.classList.toggle('is-calm', isPaused && snapshot.stop === null);
   if (banner.firstElementChild === null) {
     const text = document.createElement('span');
     banner.append(icon('wait'), text);

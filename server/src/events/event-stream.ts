@@ -68,7 +68,8 @@ export function createEventStream(
       write(`${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`);
     },
     heartbeat() {
-      write(': \n\n');
+      // An event of its own, not a comment: a page hears it, and knows that the stream lives.
+      write('event: heartbeat\ndata:\n\n');
     },
     close() {
       try {

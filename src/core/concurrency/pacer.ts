@@ -1,10 +1,15 @@
 /** Share of the accepted rate that is used after a 429. */
 const CAUTION = 0.95;
-/** How much each success raises the rate: about 400 requests from {@link CAUTION} to the limit. */
-const RAISE_PER_SUCCESS = 1.000_15;
-/** Too little to estimate a rate from. */
+/**
+ * How much a success raises the rate: hardly at first, then with the square of the successes in a row.
+ * About 180 requests from {@link CAUTION} to the limit, 500 to twice the rate.
+ */
+const RAISE_PER_SUCCESS = 0.000_15;
+const RAISE_DOUBLES_AFTER = 100;
+/** What a rate can be estimated from: a few requests in a second, or one in a long time. */
 const MIN_SPAN_MS = 1_000;
 const MIN_ACCEPTED = 5;
+const LONG_SPAN_MS = 5_000;
 /** Once the rate exceeds what was ever asked for by so much, the limit is gone. */
 const FORGET_FACTOR = 4;
 
@@ -40,7 +45,7 @@ export class Pacer {
   succeeded(): void {
     this.#accepted += 1;
     if (this.#perMs === Number.POSITIVE_INFINITY) return;
-    this.#perMs *= RAISE_PER_SUCCESS;
+    this.#perMs *= 1 + RAISE_PER_SUCCESS * (1 + (this.#accepted / RAISE_DOUBLES_AFTER) ** 2);
     if (this.#perMs > this.#peakPerMs * FORGET_FACTOR) this.#perMs = Number.POSITIVE_INFINITY;
   }
 
@@ -52,11 +57,13 @@ export class Pacer {
     this.#nextStartMs = Math.max(this.#nextStartMs, resumeMs);
     if (isSameEvent) return;
     const spanMs = nowMs - this.#sinceMs;
-    const canEstimate = spanMs >= MIN_SPAN_MS && this.#accepted >= MIN_ACCEPTED;
-    const seenPerMs = canEstimate ? this.#accepted / spanMs : this.#perMs / 2;
-    this.#peakPerMs = Math.max(this.#peakPerMs, Number.isFinite(seenPerMs) ? seenPerMs : 0);
-    this.#perMs = Math.min(this.#perMs * CAUTION, seenPerMs * CAUTION);
-    if (!Number.isFinite(this.#perMs)) this.#perMs = 1 / MIN_SPAN_MS;
+    const canEstimate =
+      (spanMs >= MIN_SPAN_MS && this.#accepted >= MIN_ACCEPTED) ||
+      (spanMs >= LONG_SPAN_MS && this.#accepted >= 1);
+    const guess = Math.max(this.#accepted, 1) / Math.max(spanMs || 0, MIN_SPAN_MS);
+    const seenPerMs = canEstimate ? this.#accepted / spanMs : Math.min(this.#perMs / 2, guess);
+    this.#peakPerMs = Math.max(this.#peakPerMs, seenPerMs);
+    this.#perMs = Math.min(this.#perMs, seenPerMs) * CAUTION;
     this.#accepted = 0;
     this.#sinceMs = nowMs;
   }

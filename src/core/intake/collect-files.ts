@@ -16,6 +16,9 @@ export interface UnreadableEntry {
 
 export type Collected = CollectedFile | UnreadableEntry;
 
+/** Files opened at once: each waits for the browser's other process (bench/intake). */
+const OPENED_AHEAD = 32;
+
 const isDataTransfer = (input: AddInput): input is DataTransfer =>
   typeof DataTransfer !== 'undefined' && input instanceof DataTransfer;
 
@@ -55,31 +58,45 @@ function walkDrop(drop: DataTransfer): AsyncIterable<Collected> {
   return walkAll(roots);
 }
 
-async function* walkAll(roots: readonly (FileSystemEntry | File)[]): AsyncIterable<Collected> {
-  for (const root of roots) {
-    if (root instanceof File) yield withPath(root);
-    else yield* walkEntry(root);
+/** In their order, though files are opened ahead. */
+async function* walkAll(entries: readonly (FileSystemEntry | File)[]): AsyncIterable<Collected> {
+  for (let first = 0; first < entries.length; first += OPENED_AHEAD) {
+    const found = entries.slice(first, first + OPENED_AHEAD).map((entry) => {
+      if (entry instanceof File) return withPath(entry);
+      return entry.isFile ? openFile(entry as FileSystemFileEntry) : walkFolder(entry);
+    });
+    for (const item of found) {
+      if (Symbol.asyncIterator in item) yield* item;
+      else yield await item;
+    }
   }
 }
 
-async function* walkEntry(entry: FileSystemEntry): AsyncIterable<Collected> {
-  const path = entry.fullPath.replace(/^\//, '').normalize('NFC');
+async function* walkFolder(folder: FileSystemEntry): AsyncIterable<Collected> {
   try {
-    if (entry.isFile) {
-      yield { file: await fileOf(entry as FileSystemFileEntry), path };
-      return;
-    }
-    const reader = (entry as FileSystemDirectoryEntry).createReader();
+    const reader = (folder as FileSystemDirectoryEntry).createReader();
     for (;;) {
       // Chromium lists at most 100 entries a call: ask until it gives none.
       const entries = await readEntries(reader);
       if (entries.length === 0) return;
-      for (const child of entries) yield* walkEntry(child);
+      yield* walkAll(entries);
     }
   } catch (error) {
-    yield { path, error };
+    yield { path: pathOf(folder), error };
   }
 }
+
+/** Never rejects: nobody waits yet for what is opened ahead. */
+async function openFile(entry: FileSystemFileEntry): Promise<Collected> {
+  const path = pathOf(entry);
+  try {
+    return { file: await fileOf(entry), path };
+  } catch (error) {
+    return { path, error };
+  }
+}
+
+const pathOf = (entry: FileSystemEntry) => entry.fullPath.replace(/^\//, '').normalize('NFC');
 
 function fileOf(entry: FileSystemFileEntry): Promise<File> {
   return new Promise((resolve, reject) => entry.file(resolve, reject));

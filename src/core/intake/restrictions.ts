@@ -9,6 +9,8 @@ export const restrictionsSchema = z.strictObject({
   minFileSizeBytes: z._default(z.number().check(z.nonnegative()), 1),
   /** Default 100,000: what was measured to keep the page responsive. */
   maxFiles: z._default(z.int().check(z.positive()), 100_000),
+  /** All files together. Default: no limit. */
+  maxTotalBytes: z.optional(z.number().check(z.positive())),
   /**
    * MIME types (`image/png`, `image/*`) and extensions (`.heic`). Default: any. A file whose type the
    * browser does not know is judged by its extension.
@@ -58,8 +60,10 @@ export function refusalOf(
   file: { readonly name: string; readonly type: string; readonly size: number },
   restrictions: Restrictions,
   filesSoFar: number,
+  bytesSoFar: number,
 ): UploadError | undefined {
-  const { maxFileSizeBytes, minFileSizeBytes, maxFiles, allowedTypes } = restrictions;
+  const { maxFileSizeBytes, minFileSizeBytes, maxFiles, maxTotalBytes, allowedTypes } =
+    restrictions;
   if (filesSoFar >= maxFiles) {
     const message = `Only ${maxFiles} files can be uploaded at a time.`;
     return new UploadError('too_many_files', message);
@@ -74,6 +78,10 @@ export function refusalOf(
   if (file.size > maxFileSizeBytes) {
     const message = `The file has ${formatBytes(file.size)}; the most is ${formatBytes(maxFileSizeBytes)}.`;
     return new UploadError('file_too_large', message);
+  }
+  if (maxTotalBytes !== undefined && bytesSoFar + file.size > maxTotalBytes) {
+    const message = `All files together may have ${formatBytes(maxTotalBytes)}; this one would exceed that.`;
+    return new UploadError('total_too_large', message);
   }
   if (allowedTypes && !isAllowed(file, allowedTypes)) {
     const what = mimeTypeOf(file) || extensionOf(file.name) || 'no type';

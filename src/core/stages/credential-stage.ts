@@ -4,7 +4,14 @@ import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
-import { judgeFailure, type Stage, type StageContext, stillIn } from './stage.ts';
+import {
+  haltsOn,
+  judgeFailure,
+  type Stage,
+  type StageContext,
+  stillIn,
+  takeable,
+} from './stage.ts';
 
 /** Files per request, at most: what one answer grants must be sent before it expires. */
 const BATCH_FILES = 200;
@@ -19,7 +26,7 @@ export interface CredentialStageOptions {
   readonly putsPerSecond: () => number;
   /** Uploads that hold a credential and wait for their PUT. */
   readonly readyCount: () => number;
-  readonly putConcurrency: number;
+  readonly putConcurrency: () => number;
   /** No more hashed uploads will come soon: do not wait for a fuller batch. */
   readonly isUpstreamIdle: () => boolean;
   readonly granted: (upload: Upload, result: CredentialResult & { status: 'granted' }) => void;
@@ -44,8 +51,9 @@ export class CredentialStage implements Stage {
   constructor(context: StageContext, options: CredentialStageOptions) {
     this.#context = context;
     this.#options = options;
-    this.#queue = new RowQueue(context.runtime, () => context.wake());
+    this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
     this.lane = new Lane({
+      name: 'credentials',
       concurrency: 1,
       breakerThreshold: 2,
       runtime: context.runtime,
@@ -60,14 +68,14 @@ export class CredentialStage implements Stage {
   }
 
   accept(upload: Upload, delayMs = 0): void {
-    this.#queue.push(upload.id, upload.isUrgent, delayMs);
+    this.#queue.push(upload, delayMs);
   }
 
   /** How many credentials should be at hand: what the PUTs use up in a minute. */
   #target(): number {
     const { putsPerSecond, putConcurrency } = this.#options;
     const inAMinute = putsPerSecond() * (AHEAD_MS / 1_000);
-    return Math.min(Math.max(inAMinute, putConcurrency * 2), BATCH_FILES * 2);
+    return Math.min(Math.max(inAMinute, putConcurrency() * 2), BATCH_FILES * 2);
   }
 
   pump(): void {
@@ -83,7 +91,7 @@ export class CredentialStage implements Stage {
     while (batch.length < wanted) {
       const id = this.#queue.take();
       if (id === undefined) break;
-      const upload = stillIn(this.#context.ledger, id, 'hashed');
+      const upload = takeable(this.#context, id, 'hashed');
       if (upload) batch.push(upload);
     }
     if (batch.length === 0) return;
@@ -112,9 +120,12 @@ export class CredentialStage implements Stage {
   }
 
   async #request(batch: readonly (Upload & { status: 'hashed' })[]): Promise<void> {
-    const { adapter, signal } = this.#context;
+    const { adapter, signal, runtime, telemetry } = this.#context;
+    const startMs = runtime.now();
+    const files = batch.length;
     try {
       const results = await adapter.credentials(batch, signal);
+      telemetry.span('credentials', startMs, { uploadId: null, outcome: 'ok', files });
       this.lane.succeeded();
       for (const [index, upload] of batch.entries()) {
         this.#settle(upload, results[index] ?? missingResult());
@@ -122,7 +133,9 @@ export class CredentialStage implements Stage {
     } catch (cause) {
       if (signal.aborted) return;
       const error = toUploadError(cause);
-      const costsAttempt = this.lane.failed(error);
+      const { code } = error;
+      telemetry.span('credentials', startMs, { uploadId: null, outcome: 'failed', code, files });
+      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
       for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
     }
   }

@@ -5,7 +5,14 @@ import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
-import { judgeFailure, type Stage, type StageContext, stillIn } from './stage.ts';
+import {
+  haltsOn,
+  judgeFailure,
+  type Stage,
+  type StageContext,
+  stillIn,
+  takeable,
+} from './stage.ts';
 
 const BATCH_FILES = 100;
 /** How long the first upload of a batch waits for company. */
@@ -35,8 +42,9 @@ export class FinalizeStage implements Stage {
   constructor(context: StageContext, options: FinalizeStageOptions) {
     this.#context = context;
     this.#options = options;
-    this.#queue = new RowQueue(context.runtime, () => context.wake());
+    this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
     this.lane = new Lane({
+      name: 'finalize',
       concurrency: 2,
       breakerThreshold: 2,
       runtime: context.runtime,
@@ -46,7 +54,7 @@ export class FinalizeStage implements Stage {
   }
 
   accept(upload: Upload, delayMs = 0): void {
-    this.#queue.push(upload.id, upload.isUrgent, delayMs);
+    this.#queue.push(upload, delayMs);
   }
 
   pump(): void {
@@ -61,7 +69,7 @@ export class FinalizeStage implements Stage {
       while (batch.length < maxBatch) {
         const id = this.#queue.take();
         if (id === undefined) break;
-        const upload = stillIn(ledger, id, 'uploaded', 'put-unknown');
+        const upload = takeable(this.#context, id, 'uploaded', 'put-unknown');
         if (upload) batch.push(upload);
       }
       this.#isDue = false;
@@ -87,9 +95,12 @@ export class FinalizeStage implements Stage {
   }
 
   async #finalize(batch: readonly Sent[]): Promise<void> {
-    const { adapter, signal } = this.#context;
+    const { adapter, signal, runtime, telemetry } = this.#context;
+    const startMs = runtime.now();
+    const files = batch.length;
     try {
       const results = await adapter.finalize(batch, signal);
+      telemetry.span('finalize', startMs, { uploadId: null, outcome: 'ok', files });
       this.lane.succeeded();
       for (const [index, upload] of batch.entries()) {
         this.#settle(upload.id, results[index] ?? missingResult());
@@ -97,7 +108,9 @@ export class FinalizeStage implements Stage {
     } catch (cause) {
       if (signal.aborted) return;
       const error = toUploadError(cause);
-      const costsAttempt = this.lane.failed(error);
+      const { code } = error;
+      telemetry.span('finalize', startMs, { uploadId: null, outcome: 'failed', code, files });
+      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
       for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
     }
   }
@@ -128,7 +141,8 @@ export class FinalizeStage implements Stage {
     const isMissing = error.action === 'conflict';
     // A PUT without an answer, or a store that never shows the object: the bytes go out again.
     if (isMissing && (upload.isPutUnknown || judged.isGivenUp)) {
-      const limit = upload.isUrgent ? URGENT_MAX_ATTEMPTS : MAX_ATTEMPTS.put;
+      const isUrgent = upload.priority === 'urgent';
+      const limit = isUrgent ? URGENT_MAX_ATTEMPTS : MAX_ATTEMPTS.put;
       if (upload.attempts.put < limit) {
         this.#options.needsBytes(ledger.apply(id, { type: 'bytes-missing' }));
         return;

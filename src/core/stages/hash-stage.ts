@@ -3,7 +3,7 @@ import type { Hasher } from '../../hashing/hasher.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { Upload } from '../upload-state.ts';
-import { judgeFailure, type Stage, type StageContext, stillIn } from './stage.ts';
+import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from './stage.ts';
 
 /** Four reads ahead were enough to keep six PUTs busy (measured). */
 const CONCURRENT_READS = 4;
@@ -34,8 +34,9 @@ export class HashStage implements Stage {
     this.#hasher = hasher;
     this.#hasRoomAhead = hasRoomAhead;
     this.#next = next;
-    this.#queue = new RowQueue(context.runtime, () => context.wake());
+    this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
     this.lane = new Lane({
+      name: 'hash',
       concurrency: CONCURRENT_READS,
       breakerThreshold: Number.POSITIVE_INFINITY,
       runtime: context.runtime,
@@ -49,14 +50,14 @@ export class HashStage implements Stage {
   }
 
   accept(upload: Upload, delayMs = 0): void {
-    this.#queue.push(upload.id, upload.isUrgent, delayMs);
+    this.#queue.push(upload, delayMs);
   }
 
   pump(): void {
     while (this.lane.free() > 0 && this.#hasRoomAhead() && this.#readingBytes < READ_BUDGET_BYTES) {
       const id = this.#queue.take();
       if (id === undefined) return;
-      const upload = stillIn(this.#context.ledger, id, 'queued');
+      const upload = takeable(this.#context, id, 'queued');
       if (!upload) continue;
       this.#readingBytes += upload.sizeBytes;
       this.#context.ledger.apply(id, { type: 'hash-started' });
@@ -70,18 +71,21 @@ export class HashStage implements Stage {
   }
 
   async #hash({ id, sizeBytes }: Upload): Promise<void> {
-    const { ledger, files, signal } = this.#context;
+    const { ledger, files, signal, runtime, telemetry } = this.#context;
+    const startMs = runtime.now();
     try {
       const file = files.get(id);
       // Only a cancelled upload has no file any more.
       if (!file) return;
       const checksum = await this.#hasher.hash(file, signal);
+      telemetry.span('hash', startMs, { uploadId: id, outcome: 'ok', bytes: sizeBytes });
       if (!stillIn(ledger, id, 'hashing')) return;
       this.#next(ledger.apply(id, { type: 'hash-succeeded', checksum }));
     } catch (cause) {
       const upload = stillIn(ledger, id, 'hashing');
       if (!upload || signal.aborted) return;
       const error = toUploadError(cause);
+      telemetry.span('hash', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       const { isGivenUp, delayMs } = judgeFailure(this.#context, 'hash', upload, error, true);
       if (isGivenUp) {
         ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });

@@ -1,16 +1,32 @@
 import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import type { Credential } from '../../protocol/index.ts';
+import type { TimerHandle } from '../../runtime/runtime.ts';
+import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
-import { judgeFailure, type Stage, type StageContext, stillIn } from './stage.ts';
+import { explainPutFailure } from './explain-put-failure.ts';
+import {
+  haltsOn,
+  judgeFailure,
+  type Stage,
+  type StageContext,
+  stillIn,
+  takeable,
+} from './stage.ts';
 
 /** A credential is not used in its last seconds: the PUT must begin before it expires. */
 const EXPIRY_MARGIN_MS = 15_000;
-/** A store that refuses so many fresh credentials in a row refuses the file. */
-const MAX_REFRESHES = 2;
+/** A store that refuses a fresh credential too refuses the file. */
+const MAX_REFRESHES = 1;
+/** A store that refused so many files, and took none, will refuse the next one as well. */
+const REFUSALS_TO_STOP = 5;
+/** Probes in vain after which it is asked whether the store is there at all. */
+const PROBES_TO_ASK = 3;
+/** Bytes under way at once; one larger file still goes, alone. */
+const IN_FLIGHT_BUDGET_BYTES = 256 * 1024 * 1024;
 
 interface HeldCredential {
   readonly credential: Credential;
@@ -18,11 +34,13 @@ interface HeldCredential {
 }
 
 export interface PutStageOptions {
-  readonly concurrency: number;
+  readonly maxConcurrency: number;
   /** Takes uploads whose bytes are stored, or may be. */
   readonly next: (upload: Upload) => void;
   /** Takes uploads that need another credential. */
-  readonly needsCredential: (upload: Upload, delayMs: number) => void;
+  readonly needsCredential: (upload: Upload) => void;
+  /** Whether the API answers: then a store that does not is another matter than a lost network. */
+  readonly isApiReachable: () => boolean;
   readonly onWait: (wait: WaitReason) => void;
 }
 
@@ -36,13 +54,18 @@ export class PutStage implements Stage {
   readonly #credentials = new Map<string, HeldCredential>();
   readonly #aborts = new Map<string, AbortController>();
   readonly #done = new GoodputMeter();
+  readonly #cap = new BandwidthCap();
+  #capTimer: TimerHandle | undefined;
+  #inFlightBytes = 0;
+  #refusals = 0;
 
   constructor(context: StageContext, options: PutStageOptions) {
     this.#context = context;
     this.#options = options;
-    this.#queue = new RowQueue(context.runtime, () => context.wake());
+    this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
     this.lane = new Lane({
-      concurrency: options.concurrency,
+      name: 'put',
+      concurrency: { max: options.maxConcurrency },
       breakerThreshold: 5,
       runtime: context.runtime,
       onWake: () => context.wake(),
@@ -59,32 +82,44 @@ export class PutStage implements Stage {
     return this.#done.perSecond(this.#context.runtime.now());
   }
 
+  /** @param bytesPerSecond null for no cap */
+  setBandwidthCap(bytesPerSecond: number | null): void {
+    this.#cap.set(bytesPerSecond, this.#context.runtime.now());
+  }
+
   hold(id: string, credential: Credential): void {
     const expiresMs = this.#context.runtime.now() + credential.expiresInMs - EXPIRY_MARGIN_MS;
     this.#credentials.set(id, { credential, expiresMs });
   }
 
   accept(upload: Upload, delayMs = 0): void {
-    this.#queue.push(upload.id, upload.isUrgent, delayMs);
+    this.#queue.push(upload, delayMs);
   }
 
   pump(): void {
     const { ledger, runtime } = this.#context;
-    while (this.lane.free() > 0) {
+    while (this.lane.free() > 0 && this.#inFlightBytes < IN_FLIGHT_BUDGET_BYTES) {
+      if (this.#mustWaitForCap()) return;
       const id = this.#queue.take();
-      if (id === undefined) return;
-      if (!stillIn(ledger, id, 'ready')) continue;
+      if (id === undefined) {
+        this.lane.starved();
+        return;
+      }
+      const upload = takeable(this.#context, id, 'ready');
+      if (!upload) continue;
       const held = this.#credentials.get(id);
       if (!held || held.expiresMs <= runtime.now()) {
-        this.#renew(id, false, 0);
+        this.#renew(id, false);
         continue;
       }
+      this.#cap.started(upload.sizeBytes, runtime.now());
+      this.#inFlightBytes += upload.sizeBytes;
       ledger.apply(id, { type: 'put-started' });
-      this.lane.run(() => this.#put(id, held.credential));
+      this.lane.run(() => this.#put(upload, held.credential));
     }
   }
 
-  /** Ends the PUT of a cancelled upload. */
+  /** Ends the PUT of an upload that was cancelled or paused. */
   cancel(id: string): void {
     this.#credentials.delete(id);
     this.#aborts.get(id)?.abort();
@@ -93,27 +128,48 @@ export class PutStage implements Stage {
   dispose(): void {
     this.#queue.dispose();
     this.lane.dispose();
+    if (this.#capTimer !== undefined) this.#context.runtime.clearTimer(this.#capTimer);
     for (const controller of this.#aborts.values()) controller.abort();
   }
 
-  async #put(id: string, credential: Credential): Promise<void> {
-    const { adapter, files, ledger, runtime } = this.#context;
-    const body = files.get(id);
-    if (!body) return;
+  #mustWaitForCap(): boolean {
+    const { runtime, wake } = this.#context;
+    const waitMs = this.#cap.waitMs(runtime.now());
+    if (waitMs <= 0) return false;
+    this.lane.starved();
+    this.#capTimer ??= runtime.setTimer(() => {
+      this.#capTimer = undefined;
+      wake();
+    }, waitMs);
+    return true;
+  }
+
+  async #put({ id, sizeBytes }: Upload, credential: Credential): Promise<void> {
+    const { adapter, files, ledger, runtime, telemetry } = this.#context;
+    const startMs = runtime.now();
     const controller = new AbortController();
     this.#aborts.set(id, controller);
+    let sentBytes = 0;
     try {
+      const body = files.get(id);
+      if (!body) return;
       const outcome = await adapter.put({
         credential,
         body,
         signal: controller.signal,
-        onProgress: (sentBytes) => ledger.progressed(id, sentBytes),
+        onProgress: (sent) => {
+          this.lane.transferred(Math.max(0, sent - sentBytes));
+          sentBytes = sent;
+          if (!controller.signal.aborted) ledger.progressed(id, sent);
+        },
       });
       if (outcome === 'stored') {
-        this.lane.succeeded();
+        this.#refusals = 0;
+        this.lane.succeeded(runtime.now() - startMs);
         this.#done.add(1, runtime.now());
+        telemetry.span('put', startMs, { uploadId: id, outcome: 'ok', bytes: sizeBytes });
       }
-      if (!stillIn(ledger, id, 'uploading')) return;
+      if (controller.signal.aborted) return;
       if (outcome === 'stored') {
         this.#finish(id, { type: 'put-succeeded' });
       } else {
@@ -122,11 +178,13 @@ export class PutStage implements Stage {
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
-      const error = await explain(toUploadError(cause), body);
-      if (controller.signal.aborted) return;
-      this.#fail(id, error);
+      const error = await explainPutFailure(toUploadError(cause), files.get(id));
+      telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
+      if (error.action === 'throttle') telemetry.throttled();
+      if (!controller.signal.aborted) await this.#fail(id, credential, error, sentBytes);
     } finally {
-      this.#aborts.delete(id);
+      this.#inFlightBytes -= sizeBytes;
+      if (this.#aborts.get(id) === controller) this.#aborts.delete(id);
     }
   }
 
@@ -134,52 +192,67 @@ export class PutStage implements Stage {
     id: string,
     event: { type: 'put-succeeded' } | { type: 'put-lost'; costsAttempt: boolean },
   ): void {
+    if (!stillIn(this.#context.ledger, id, 'uploading')) return;
     this.#credentials.delete(id);
     this.#options.next(this.#context.ledger.apply(id, event));
   }
 
-  #fail(id: string, error: UploadError): void {
+  async #fail(
+    id: string,
+    credential: Credential,
+    failure: UploadError,
+    sentBytes: number,
+  ): Promise<void> {
     const { ledger } = this.#context;
+    const wasStopped = haltsOn(this.#context, failure);
+    const costsAttempt = !wasStopped && this.lane.failed(failure, id);
+    const isBlocked =
+      !wasStopped && sentBytes === 0 && (await this.#isBlocked(failure, credential));
+    const error = isBlocked
+      ? new UploadError('store_blocked', 'The store is there, but this page may not write to it.')
+      : failure;
+    if (isBlocked) haltsOn(this.#context, error);
+
     const upload = stillIn(ledger, id, 'uploading');
-    const costsAttempt = this.lane.failed(error);
     if (!upload) return;
     if (error.action === 'exists') {
       this.#finish(id, { type: 'put-succeeded' });
       return;
     }
     if (error.action === 'refresh' && upload.attempts.refresh < MAX_REFRESHES) {
-      this.#renew(id, true, 0);
+      this.#renew(id, true);
       return;
     }
-    const isGivenUp = error.action === 'refresh';
-    const judged = judgeFailure(this.#context, 'put', upload, error, costsAttempt);
-    if (isGivenUp || judged.isGivenUp) {
+    const judged = judgeFailure(this.#context, 'put', upload, error, costsAttempt && !isBlocked);
+    if (error.action === 'refresh' || judged.isGivenUp) {
       this.#credentials.delete(id);
       ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });
+      this.#countRefusal(error);
       return;
     }
     const deferred = { type: 'put-deferred', costsAttempt: judged.costsAttempt } as const;
     this.accept(ledger.apply(id, deferred), judged.delayMs);
   }
 
-  #renew(id: string, isRefused: boolean, delayMs: number): void {
+  /** The API answers, the store's host does too, and yet no PUT ever came through. */
+  async #isBlocked(error: UploadError, credential: Credential): Promise<boolean> {
+    const { adapter } = this.#context;
+    if (error.code !== 'network_failed' || this.lane.hasEverSucceeded) return false;
+    if (this.lane.failedProbes < PROBES_TO_ASK || !this.#options.isApiReachable()) return false;
+    return (await adapter.isStoreReachable?.(credential)) ?? false;
+  }
+
+  #countRefusal(error: UploadError): void {
+    if (error.code !== 'url_invalid' && error.code !== 'store_refused') return;
+    this.#refusals += 1;
+    if (this.#refusals < REFUSALS_TO_STOP || this.lane.hasEverSucceeded) return;
+    this.#refusals = 0;
+    this.#context.stop('store_refused', error);
+  }
+
+  #renew(id: string, isRefused: boolean): void {
     this.#credentials.delete(id);
     const upload = this.#context.ledger.apply(id, { type: 'credential-expired', isRefused });
-    this.#options.needsCredential(upload, delayMs);
-  }
-}
-
-/** Says when it was the file and not the network: browsers report both as a failed connection. */
-async function explain(error: UploadError, body: Blob): Promise<UploadError> {
-  if (error.code === 'checksum_mismatch' || error.code === 'size_mismatch') {
-    const message = 'The bytes are not those that were hashed: the file changed meanwhile.';
-    return new UploadError('file_changed', message, { cause: error });
-  }
-  if (error.kind !== 'network') return error;
-  try {
-    await body.slice(0, 1).arrayBuffer();
-    return error;
-  } catch (cause) {
-    return new UploadError('file_unreadable', 'The file can no longer be read.', { cause });
+    this.#options.needsCredential(upload);
   }
 }

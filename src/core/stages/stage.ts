@@ -2,9 +2,13 @@ import type { UploadError } from '../../errors/upload-error.ts';
 import { decideRetry, type RetryStage } from '../../retry/retry-policy.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { UploadAdapter } from '../../transports/adapter.ts';
+import type { AttemptLog } from '../attempt-log.ts';
 import type { Emitter } from '../emitter.ts';
 import type { Lane } from '../lane.ts';
 import type { Ledger } from '../ledger.ts';
+import type { Order } from '../row-queue.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { StopReason } from '../types.ts';
 import type { Upload, UploadStatus } from '../upload-state.ts';
 
 /** What every stage works with. */
@@ -13,12 +17,19 @@ export interface StageContext {
   readonly ledger: Ledger;
   readonly emitter: Emitter;
   readonly adapter: UploadAdapter;
+  readonly telemetry: Telemetry;
+  readonly attemptLog: AttemptLog;
+  readonly order: Order;
   /** The File of every upload that may still be read. */
   readonly files: Map<string, Blob>;
   /** Aborted when the uploader is destroyed. */
   readonly signal: AbortSignal;
   /** Something changed: let every stage look for work soon. */
   wake(): void;
+  /** Nothing more can be done until a person (or the application) acts: pauses everything. */
+  stop(reason: StopReason, error: UploadError): void;
+  /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
+  isPaused(id: string): boolean;
 }
 
 /** One step of the pipeline: takes uploads in, works in its lane, hands them on. */
@@ -42,6 +53,21 @@ export function stillIn<S extends UploadStatus>(
   return upload as Upload & { readonly status: S };
 }
 
+/** As {@link stillIn}, for an id that comes off a queue: a paused upload is not to be worked on. */
+export function takeable<S extends UploadStatus>(
+  context: StageContext,
+  id: string,
+  ...statuses: S[]
+): (Upload & { readonly status: S }) | undefined {
+  return context.isPaused(id) ? undefined : stillIn(context.ledger, id, ...statuses);
+}
+
+/**
+ * Tries that cost nothing, while the other side answers with errors, after which an upload is given up
+ * all the same: about 20 minutes. It may be what breaks the other side.
+ */
+const MAX_FREE_TRIES = 40;
+
 /** What a failed step comes to: given up, or tried again after `delayMs`. */
 export interface FailedStep {
   readonly isGivenUp: boolean;
@@ -61,20 +87,35 @@ export function judgeFailure(
   error: UploadError,
   costsAttempt: boolean,
 ): FailedStep {
-  const attempt = upload.attempts[stage] + 1;
-  if (!costsAttempt && error.isRetryable) {
+  const { runtime, telemetry, attemptLog, emitter } = context;
+  const failure = error.toFailure();
+  attemptLog.add(upload.id, { stage, atMs: runtime.epochNow(), failure });
+  const isAnswered = error.kind === 'server' && error.action === 'transient';
+  const isSuspect = isAnswered && attemptLog.countOf(upload.id) >= MAX_FREE_TRIES;
+  if (!costsAttempt && error.isRetryable && !isSuspect) {
+    telemetry.retried(error.kind);
     return { isGivenUp: false, costsAttempt: false, delayMs: 0 };
   }
-  const random = context.runtime.random();
-  const { again, delayMs } = decideRetry(stage, error, attempt, upload.isUrgent, random);
+  const attempt = upload.attempts[stage] + 1;
+  const isUrgent = upload.priority === 'urgent';
+  const { again, delayMs } = decideRetry(stage, error, attempt, isUrgent, runtime.random());
   if (again) {
-    context.emitter.emit({
-      type: 'upload-retried',
-      id: upload.id,
-      attempt: attempt + 1,
-      delayMs,
-      failure: error.toFailure(),
-    });
+    telemetry.retried(error.kind);
+    const event = { id: upload.id, attempt: attempt + 1, delayMs, failure };
+    emitter.emit({ type: 'upload-retried', ...event });
   }
-  return { isGivenUp: !again, costsAttempt: true, delayMs };
+  return { isGivenUp: isSuspect || !again, costsAttempt: true, delayMs };
 }
+
+/** Pauses everything when only somebody's act can help. @returns whether it did */
+export function haltsOn(context: StageContext, error: UploadError): boolean {
+  if (error.action !== 'halt') return false;
+  context.stop(HALTS[error.code] ?? 'store_refused', error);
+  return true;
+}
+
+const HALTS: Partial<Record<UploadError['code'], StopReason>> = {
+  unauthenticated: 'unauthenticated',
+  store_blocked: 'store_blocked',
+  store_misconfigured: 'store_misconfigured',
+};

@@ -1,0 +1,35 @@
+/** When an upload passed its milestones: wall clock, milliseconds. */
+export interface Times {
+  readonly addedMs: number;
+  readonly hashedMs?: number;
+  /** The bytes were stored. */
+  readonly sentMs?: number;
+  readonly finalizedMs?: number;
+  readonly searchableMs?: number;
+  /** Given up, refused or cancelled. */
+  readonly failedMs?: number;
+}
+
+type Milestone = Exclude<keyof Times, 'addedMs'>;
+
+/** The milestones of all uploads, beside the rows: the state machine knows no time. */
+export class Timeline {
+  readonly #times = new Map<string, Times>();
+
+  added(id: string, atMs: number): void {
+    this.#times.set(id, { addedMs: atMs });
+  }
+
+  passed(id: string, milestone: Milestone, atMs: number): void {
+    const times = this.#times.get(id);
+    if (times) this.#times.set(id, { ...times, [milestone]: atMs });
+  }
+
+  of(id: string): Times | undefined {
+    return this.#times.get(id);
+  }
+
+  forget(id: string): void {
+    this.#times.delete(id);
+  }
+}

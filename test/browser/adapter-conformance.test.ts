@@ -1,0 +1,12 @@
+import { describe, inject, it } from 'vitest';
+import { describeUploadAdapter } from '../../src/testing/client.ts';
+import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
+
+describeUploadAdapter(
+  'bulkhead',
+  {
+    serverUrl: inject('faultServerUrl'),
+    create: ({ url, runtime }) => bulkheadAdapter({ baseUrl: url }, runtime),
+  },
+  { describe, it },
+);
