@@ -27,6 +27,9 @@ export default defineConfig({
         ssr,
         test: {
           name: 'unit',
+          // Generous: an embedded database on a busy machine takes its time. No test waits for it.
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
           environment: 'node',
           include: [
             'test/unit/**/*.test.ts',
@@ -41,6 +44,7 @@ export default defineConfig({
         environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
         test: {
           name: 'browser',
+          testTimeout: 30_000,
           include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
           globalSetup: ['examples/testing/fault-server-setup.ts'],
           browser: {
