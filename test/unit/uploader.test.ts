@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { UploaderEvent } from '../../src/core/types.ts';
+import { createUploader } from '../../src/create-uploader.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
+import type { TimerHandle } from '../../src/runtime/runtime.ts';
+import { MemoryBackend } from '../support/memory-backend.ts';
 import { createWorld, expectInvariants, textFiles, type World } from '../support/uploader-world.ts';
+import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
 const statusesOf = ({ uploader }: World) => [...uploader.uploads()].map(({ status }) => status);
 const network = () => new UploadError('network_failed', 'gone');
@@ -45,6 +49,35 @@ describe('the way of an upload', () => {
       failed: 0,
     });
     expectInvariants(world);
+  });
+
+  it('gives way to the page while it takes thousands of files in', async () => {
+    // Every look at the clock takes a tenth of a millisecond: as if each file took that long.
+    class SlowRuntime extends VirtualRuntime {
+      yields = 0;
+      #lookedMs = 0;
+      override now(): number {
+        this.#lookedMs += 0.1;
+        return super.now() + this.#lookedMs;
+      }
+      override setTimer(callback: () => void, delayMs: number): TimerHandle {
+        if (delayMs === 0) {
+          this.yields += 1;
+          queueMicrotask(callback);
+        }
+        return super.setTimer(delayMs === 0 ? () => {} : callback, delayMs);
+      }
+    }
+    const runtime = new SlowRuntime();
+    const uploader = createUploader({
+      adapter: new MemoryBackend(runtime).adapter(),
+      runtime,
+      autoStart: false,
+    });
+    await uploader.add(textFiles(5_000));
+    // Half a second's work in slices of at most 12 ms.
+    expect(runtime.yields).toBeGreaterThanOrEqual(40);
+    uploader.destroy();
   });
 
   it('keeps the snapshot the same object until something changed', async () => {
