@@ -115,15 +115,16 @@ export class Pipeline {
     for (const stage of this.#stages) stage.pump();
   }
 
-  /** Why work waits, the longest wait first; null when nothing does. */
+  /**
+   * Why nothing is sent, the longest wait first; null while bytes flow: that the next credentials have
+   * to wait is nothing to see as long as there are files to send.
+   */
   wait(): WaitReason | null {
-    const waits = this.#stages.map(({ lane }) => lane.wait()).filter((wait) => wait !== null);
+    const { lane, readyCount } = this.#put;
+    const isSending = lane.wait() === null && (lane.active > 0 || readyCount > 0);
+    if (isSending) return null;
+    const waits = this.#stages.map((stage) => stage.lane.wait()).filter((wait) => wait !== null);
     return waits.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null;
-  }
-
-  /** Requests or reads are under way. */
-  get isActive(): boolean {
-    return this.#stages.some(({ lane }) => lane.active > 0);
   }
 
   /** Ends the work on an upload that has just failed or been cancelled, and lets a follower lead. */
