@@ -106,7 +106,8 @@ export class Uploader {
         this.#files.set(upload.id, file);
         this.#ledger.add(upload);
         this.#pipeline.accept(upload);
-        this.#wake();
+        // The first file starts the work; after that once per slice of intake is enough.
+        if (this.#wasDrained) this.#wake();
       },
       refused: (upload, error) => {
         this.#ledger.add(upload);
@@ -148,7 +149,8 @@ export class Uploader {
       for await (const entry of collected) {
         counts[this.#intake.take(entry, batchId, priority)] += 1;
         if (runtime.now() < sliceEndMs) continue;
-        await new Promise<void>((resolve) => runtime.setTimer(resolve, 0));
+        this.#wake();
+        await runtime.yieldToPage();
         sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
       }
     } finally {

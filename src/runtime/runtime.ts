@@ -9,6 +9,8 @@ export interface Runtime {
   epochNow(): number;
   setTimer(callback: () => void, delayMs: number): TimerHandle;
   clearTimer(timer: TimerHandle): void;
+  /** Resolves after the page had a turn: to paint, to take input. */
+  yieldToPage(): Promise<void>;
   /** Uniform in [0, 1). */
   random(): number;
   uuid(): string;
@@ -39,6 +41,16 @@ export function systemRuntime(): Runtime {
     epochNow: () => Date.now(),
     setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
     clearTimer: (timer) => clearTimeout(timer),
+    // A message, not a timer: timers wait 4 ms when they are nested, and a minute in a hidden tab.
+    yieldToPage: () =>
+      new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => {
+          port1.close();
+          resolve();
+        };
+        port2.postMessage(null);
+      }),
     random: () => Math.random(),
     uuid: randomUuid,
     isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,

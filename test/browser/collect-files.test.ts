@@ -109,6 +109,30 @@ describe('collecting files', () => {
     expect(mostAtOnce).toBe(32);
   });
 
+  it('walks file and folder handles', async () => {
+    const root = await navigator.storage.getDirectory();
+    const trip = await root.getDirectoryHandle('trip', { create: true });
+    const day = await trip.getDirectoryHandle('day 1', { create: true });
+    for (const [folder, name] of [
+      [trip, 'a.jpg'],
+      [day, 'b.jpg'],
+    ] as const) {
+      const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();
+      await writable.write('x');
+      await writable.close();
+    }
+    try {
+      const found = (await collect(trip)).map(({ path }) => path).sort();
+      expect(found).toEqual(['trip/a.jpg', 'trip/day 1/b.jpg']);
+      expect(await collect([await trip.getFileHandle('a.jpg'), photo('c.jpg')])).toEqual([
+        { path: 'a.jpg', isReadable: true },
+        { path: 'c.jpg', isReadable: true },
+      ]);
+    } finally {
+      await root.removeEntry('trip', { recursive: true });
+    }
+  });
+
   it('reports what cannot be opened and goes on', async () => {
     const denied = new DOMException('denied', 'NotReadableError');
     const found = await collect(

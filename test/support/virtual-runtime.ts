@@ -41,6 +41,10 @@ export class VirtualRuntime implements Runtime {
     this.#timers = this.#timers.filter(({ id }) => id !== (timer as unknown as number));
   }
 
+  yieldToPage(): Promise<void> {
+    return this.sleep(0);
+  }
+
   /** mulberry32. */
   random(): number {
     this.#seed = (this.#seed + 0x6d2b79f5) | 0;

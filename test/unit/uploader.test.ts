@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import type { UploaderEvent } from '../../src/core/types.ts';
 import { createUploader } from '../../src/create-uploader.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import type { TimerHandle } from '../../src/runtime/runtime.ts';
 import { MemoryBackend } from '../support/memory-backend.ts';
 import { createWorld, expectInvariants, textFiles, type World } from '../support/uploader-world.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
@@ -60,12 +59,8 @@ describe('the way of an upload', () => {
         this.#lookedMs += 0.1;
         return super.now() + this.#lookedMs;
       }
-      override setTimer(callback: () => void, delayMs: number): TimerHandle {
-        if (delayMs === 0) {
-          this.yields += 1;
-          queueMicrotask(callback);
-        }
-        return super.setTimer(delayMs === 0 ? () => {} : callback, delayMs);
+      override async yieldToPage(): Promise<void> {
+        this.yields += 1;
       }
     }
     const runtime = new SlowRuntime();

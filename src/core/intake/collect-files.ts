@@ -1,5 +1,13 @@
-/** What `add()` takes. A drop's DataTransfer may hold whole folders. */
-export type AddInput = Iterable<File> | ArrayLike<File> | AsyncIterable<File> | DataTransfer;
+/** A file, or a handle to a file or folder (File System Access, Chromium). */
+export type AddItem = File | FileSystemHandle;
+
+/** What `add()` takes. A drop's DataTransfer and handles may hold whole folders. */
+export type AddInput =
+  | AddItem
+  | Iterable<AddItem>
+  | ArrayLike<File>
+  | AsyncIterable<AddItem>
+  | DataTransfer;
 
 /** A file and where it stood in the folder that was added. */
 export interface CollectedFile {
@@ -31,9 +39,13 @@ const isDataTransfer = (input: AddInput): input is DataTransfer =>
  */
 export function collectFiles(input: AddInput): AsyncIterable<Collected> | Iterable<Collected> {
   if (isDataTransfer(input)) return walkDrop(input);
+  if (input instanceof File || isHandle(input)) return fromAsync([input]);
   if (Symbol.asyncIterator in input) return fromAsync(input);
-  return fromSync(Symbol.iterator in input ? input : Array.from(input));
+  const items = Symbol.iterator in input ? [...input] : Array.from(input);
+  return items.some(isHandle) ? fromAsync(items) : fromSync(items as File[]);
 }
+
+const isHandle = (value: object): value is FileSystemHandle => 'kind' in value && 'name' in value;
 
 const withPath = (file: File): CollectedFile => ({
   file,
@@ -44,8 +56,28 @@ function* fromSync(files: Iterable<File>): Iterable<CollectedFile> {
   for (const file of files) yield withPath(file);
 }
 
-async function* fromAsync(files: AsyncIterable<File>): AsyncIterable<CollectedFile> {
-  for await (const file of files) yield withPath(file);
+async function* fromAsync(
+  items: AsyncIterable<AddItem> | Iterable<AddItem>,
+): AsyncIterable<Collected> {
+  for await (const item of items) {
+    if (item instanceof File) yield withPath(item);
+    else yield* walkHandle(item, '');
+  }
+}
+
+async function* walkHandle(handle: FileSystemHandle, parent: string): AsyncIterable<Collected> {
+  const path = `${parent}${handle.name}`.normalize('NFC');
+  try {
+    if (handle.kind === 'file') {
+      yield { file: await (handle as FileSystemFileHandle).getFile(), path };
+      return;
+    }
+    for await (const child of (handle as FileSystemDirectoryHandle).values()) {
+      yield* walkHandle(child, `${path}/`);
+    }
+  } catch (error) {
+    yield { path, error };
+  }
 }
 
 function walkDrop(drop: DataTransfer): AsyncIterable<Collected> {
