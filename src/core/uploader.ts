@@ -1,6 +1,6 @@
 import { toUploadError, type UploadError } from '../errors/upload-error.ts';
 import type { Hasher } from '../hashing/hasher.ts';
-import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { UploadAdapter } from '../transports/adapter.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Brake } from './brake.ts';
@@ -14,13 +14,12 @@ import { type ManifestEntry, manifestOf, manifestToCsv } from './manifest.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Order } from './row-queue.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { SnapshotFeed } from './snapshot-feed.ts';
 import { Telemetry, type TelemetryReport, type TelemetrySink } from './telemetry/telemetry.ts';
 import { createTrace } from './telemetry/trace.ts';
 import type { EventOf, Snapshot, StopReason, UploaderEventType } from './types.ts';
 import { isEnded, isStored, type Upload } from './upload-state.ts';
 
-/** How often subscribers are told, at most. */
-const SNAPSHOT_EVERY_MS = 100;
 /** Intake gives way to the page after so long. */
 const INTAKE_SLICE_MS = 12;
 
@@ -41,7 +40,10 @@ export interface UploaderParts {
 /** What `pause`, `resume` and `abort` act upon: one upload, or a batch. Without it: everything. */
 export type Target = { readonly id: string } | { readonly batchId: string };
 
-/** Takes files from the page to the library. Made by `createUploader`. */
+/**
+ * Takes files from the page to the library. Made by `createUploader`. One file, though a long one: it is
+ * the whole public surface, and each method only tells a part what to do.
+ */
 export class Uploader {
   /** What failed for good: list, redrive, export, clear. */
   readonly deadLetters: DeadLetters;
@@ -51,10 +53,10 @@ export class Uploader {
   readonly #pipeline: Pipeline;
   readonly #intake: Intake;
   readonly #telemetry: Telemetry;
+  readonly #snapshots: SnapshotFeed;
   readonly #attemptLog = new AttemptLog();
   readonly #brake = new Brake();
   readonly #files = new Map<string, Blob>();
-  readonly #listeners = new Set<() => void>();
   readonly #lifetime = new AbortController();
   readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
   #stopTracing: (() => void) | undefined;
@@ -62,14 +64,12 @@ export class Uploader {
   #isPumpScheduled = false;
   #wasDrained = true;
   #intakes = 0;
-  #snapshotTimer: TimerHandle | undefined;
-  #snapshot: Snapshot;
 
   constructor(parts: UploaderParts) {
     this.#parts = parts;
     this.#isStarted = parts.autoStart;
     const { runtime, adapter } = parts;
-    const onChange = () => this.#changed();
+    const onChange = () => this.#snapshots.changed();
     this.#emitter = new Emitter(runtime);
     this.#ledger = new Ledger(runtime, this.#emitter, onChange);
     this.#telemetry = new Telemetry(runtime, parts.telemetry);
@@ -129,7 +129,14 @@ export class Uploader {
       if (upload) this.#pipeline.ended(upload);
     });
     this.#emitter.on('upload-searchable', ({ id }) => this.#timeWholeWay(id));
-    this.#snapshot = this.#takeSnapshot();
+    this.#snapshots = new SnapshotFeed(runtime, () => {
+      const { isOn: isPaused, stop } = this.#brake;
+      return takeSnapshot(this.#ledger, this.#pipeline, {
+        isPaused,
+        stop,
+        isStarted: this.#isStarted,
+      });
+    });
   }
 
   /**
@@ -179,7 +186,7 @@ export class Uploader {
         this.#pipeline.interrupt(upload);
       }
     }
-    this.#changed();
+    this.#snapshots.changed();
   }
 
   /** Goes on: with everything, or with a target that was paused. */
@@ -193,7 +200,7 @@ export class Uploader {
       if (upload) this.#pipeline.requeue(upload);
     }
     if (target === undefined) this.#pipeline.resetLanes();
-    this.#changed();
+    this.#snapshots.changed();
     this.#wake();
   }
 
@@ -246,7 +253,7 @@ export class Uploader {
 
   /** Resolves when nothing is left to do, with the snapshot of that moment; at once when idle. */
   done(): Promise<Snapshot> {
-    if (this.#wasDrained && this.#intakes === 0) return Promise.resolve(this.#refresh());
+    if (this.#wasDrained && this.#intakes === 0) return Promise.resolve(this.#snapshots.refresh());
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -277,13 +284,12 @@ export class Uploader {
 
   /** Immutable; the same object until something changed. */
   getSnapshot(): Snapshot {
-    return this.#snapshot;
+    return this.#snapshots.current;
   }
 
   /** Calls `listener` after changes, at most ten times a second. @returns the unsubscribe */
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#snapshots.subscribe(listener);
   }
 
   /** Listens to one kind of event. @returns the unsubscribe */
@@ -310,9 +316,8 @@ export class Uploader {
     this.#lifetime.abort();
     this.#pipeline.dispose();
     this.#stopTracing?.();
-    this.#listeners.clear();
+    this.#snapshots.dispose();
     this.#files.clear();
-    if (this.#snapshotTimer !== undefined) this.#parts.runtime.clearTimer(this.#snapshotTimer);
   }
 
   #chosen(target: Target | undefined): Iterable<Upload> {
@@ -355,13 +360,13 @@ export class Uploader {
   #stop(reason: StopReason, error: UploadError): void {
     if (!this.#brake.stopFor(reason)) return;
     this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
-    this.#changed();
+    this.#snapshots.changed();
     const { onUnauthenticated, runtime } = this.#parts;
     if (reason !== 'unauthenticated' || !onUnauthenticated) return;
     onUnauthenticated().then(
       () => {
         this.#brake.release();
-        this.#changed();
+        this.#snapshots.changed();
         this.#wake();
       },
       (cause: unknown) => runtime.reportError(cause),
@@ -412,37 +417,7 @@ export class Uploader {
     if (!isNew) return;
     this.#pipeline.tracker.stop();
     this.#emitter.emit({ type: 'uploads-drained' });
-    const snapshot = this.#refresh();
+    const snapshot = this.#snapshots.refresh();
     for (const resolve of this.#waiters.splice(0)) resolve(snapshot);
-  }
-
-  #changed(): void {
-    this.#snapshotTimer ??= this.#parts.runtime.setTimer(() => this.#refresh(), SNAPSHOT_EVERY_MS);
-  }
-
-  /** Takes a new snapshot and tells whoever subscribed. */
-  #refresh(): Snapshot {
-    if (this.#snapshotTimer !== undefined) this.#parts.runtime.clearTimer(this.#snapshotTimer);
-    this.#snapshotTimer = undefined;
-    this.#snapshot = this.#takeSnapshot();
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener();
-      } catch (error) {
-        this.#parts.runtime.reportError(error);
-      }
-    }
-    // Speed falls and waits end without an event.
-    if (this.#snapshot.state === 'running' || this.#snapshot.state === 'waiting') this.#changed();
-    return this.#snapshot;
-  }
-
-  #takeSnapshot(): Snapshot {
-    const { isOn: isPaused, stop } = this.#brake;
-    return takeSnapshot(this.#ledger, this.#pipeline, {
-      isPaused,
-      stop,
-      isStarted: this.#isStarted,
-    });
   }
 }

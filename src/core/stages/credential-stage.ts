@@ -1,17 +1,12 @@
-import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import type { UploadError } from '../../errors/upload-error.ts';
 import type { CredentialResult } from '../../transports/adapter.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
-import {
-  haltsOn,
-  judgeFailure,
-  type Stage,
-  type StageContext,
-  stillIn,
-  takeable,
-} from './stage.ts';
+import { Linger } from './linger.ts';
+import { type FailedEnding, runBatch } from './run-batch.ts';
+import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from './stage.ts';
 
 /** Files per request, at most: what one answer grants must be sent before it expires. */
 const BATCH_FILES = 200;
@@ -20,6 +15,8 @@ const AHEAD_MS = 60_000;
 /** Each further request may wait a little longer for a fuller batch, up to this. */
 const LINGER_STEP_MS = 250;
 const LONGEST_LINGER_MS = 6_000;
+
+type Settled = Exclude<CredentialResult, { status: 'failed' }>;
 
 export interface CredentialStageOptions {
   /** PUTs per second over the last seconds; 0 at the start. */
@@ -44,14 +41,14 @@ export class CredentialStage implements Stage {
   readonly #context: StageContext;
   readonly #options: CredentialStageOptions;
   readonly #queue: RowQueue;
+  readonly #linger: Linger;
   #requests = 0;
-  #lingerUntilMs = 0;
-  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(context: StageContext, options: CredentialStageOptions) {
     this.#context = context;
     this.#options = options;
     this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
+    this.#linger = new Linger(context);
     this.lane = new Lane({
       name: 'credentials',
       concurrency: 1,
@@ -85,7 +82,7 @@ export class CredentialStage implements Stage {
     if (ready > target / 2) return;
     const maxBatch = Math.min(BATCH_FILES, this.#context.adapter.capabilities.maxBatchFiles);
     const wanted = Math.min(Math.ceil(target - ready), maxBatch);
-    if (this.#queue.size < wanted && !this.#options.isUpstreamIdle() && this.#mustLinger()) return;
+    if (this.#queue.size < wanted && !this.#options.isUpstreamIdle() && this.#linger.isOn) return;
 
     const batch: (Upload & { status: 'hashed' })[] = [];
     while (batch.length < wanted) {
@@ -97,7 +94,7 @@ export class CredentialStage implements Stage {
     if (batch.length === 0) return;
     this.#requests += 1;
     const lingerMs = Math.min(this.#requests * LINGER_STEP_MS, LONGEST_LINGER_MS);
-    this.#lingerUntilMs = this.#context.runtime.now() + lingerMs;
+    this.#linger.begin(lingerMs);
     for (const { id } of batch) this.#context.ledger.apply(id, { type: 'credential-requested' });
     this.lane.run(() => this.#request(batch));
   }
@@ -105,47 +102,23 @@ export class CredentialStage implements Stage {
   dispose(): void {
     this.#queue.dispose();
     this.lane.dispose();
-    if (this.#lingerTimer !== undefined) this.#context.runtime.clearTimer(this.#lingerTimer);
+    this.#linger.dispose();
   }
 
-  #mustLinger(): boolean {
-    const { runtime, wake } = this.#context;
-    const leftMs = this.#lingerUntilMs - runtime.now();
-    if (leftMs <= 0) return false;
-    this.#lingerTimer ??= runtime.setTimer(() => {
-      this.#lingerTimer = undefined;
-      wake();
-    }, leftMs);
-    return true;
+  #request(batch: readonly (Upload & { status: 'hashed' })[]): Promise<void> {
+    const { adapter, signal } = this.#context;
+    return runBatch<Settled>(this.#context, {
+      stage: 'credentials',
+      lane: this.lane,
+      batch,
+      call: () => adapter.credentials(batch, signal),
+      settle: (id, result) => this.#settle(id, result),
+      fail: (...failed) => this.#fail(...failed),
+    });
   }
 
-  async #request(batch: readonly (Upload & { status: 'hashed' })[]): Promise<void> {
-    const { adapter, signal, runtime, telemetry } = this.#context;
-    const startMs = runtime.now();
-    const files = batch.length;
-    try {
-      const results = await adapter.credentials(batch, signal);
-      telemetry.span('credentials', startMs, { uploadId: null, outcome: 'ok', files });
-      this.lane.succeeded();
-      for (const [index, upload] of batch.entries()) {
-        this.#settle(upload, results[index] ?? missingResult());
-      }
-    } catch (cause) {
-      if (signal.aborted) return;
-      const error = toUploadError(cause);
-      const { code } = error;
-      telemetry.span('credentials', startMs, { uploadId: null, outcome: 'failed', code, files });
-      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
-      for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
-    }
-  }
-
-  #settle({ id }: Upload, result: CredentialResult): void {
+  #settle(id: string, result: Settled): void {
     const { ledger } = this.#context;
-    if (result.status === 'failed') {
-      this.#fail(id, result.error, true, 'refused');
-      return;
-    }
     if (!stillIn(ledger, id, 'requesting')) return;
     const { assetId } = result.status === 'granted' ? result.credential : result;
     if (result.status === 'duplicate') {
@@ -155,13 +128,7 @@ export class CredentialStage implements Stage {
     }
   }
 
-  /** @param ending `refused` when the server spoke of this file, `gave-up` when of the request */
-  #fail(
-    id: string,
-    error: UploadError,
-    costsAttempt: boolean,
-    ending: 'refused' | 'gave-up',
-  ): void {
+  #fail(id: string, error: UploadError, costsAttempt: boolean, ending: FailedEnding): void {
     const { ledger } = this.#context;
     const upload = stillIn(ledger, id, 'requesting');
     if (!upload) return;
@@ -174,9 +141,4 @@ export class CredentialStage implements Stage {
     const { costsAttempt: isSpent, delayMs } = judged;
     this.accept(ledger.apply(id, { type: 'credential-deferred', costsAttempt: isSpent }), delayMs);
   }
-}
-
-function missingResult(): CredentialResult {
-  const message = 'The server’s answer left this file out.';
-  return { status: 'failed', error: new UploadError('unexpected_response', message) };
 }

@@ -1,18 +1,13 @@
-import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import type { UploadError } from '../../errors/upload-error.ts';
 import { MAX_ATTEMPTS, URGENT_MAX_ATTEMPTS } from '../../retry/retry-policy.ts';
 import type { FinalizeOutcome } from '../../transports/adapter.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
-import {
-  haltsOn,
-  judgeFailure,
-  type Stage,
-  type StageContext,
-  stillIn,
-  takeable,
-} from './stage.ts';
+import { Linger } from './linger.ts';
+import { type FailedEnding, runBatch } from './run-batch.ts';
+import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from './stage.ts';
 
 const BATCH_FILES = 100;
 /** How long the first upload of a batch waits for company. */
@@ -28,6 +23,7 @@ export interface FinalizeStageOptions {
   readonly onWait: (wait: WaitReason) => void;
 }
 
+type Settled = Exclude<FinalizeOutcome, { status: 'failed' }>;
 type Sent = Upload & { status: 'uploaded' | 'put-unknown' };
 
 /** `uploaded` → `processing`: the server verifies the bytes and takes them into the library. */
@@ -36,13 +32,13 @@ export class FinalizeStage implements Stage {
   readonly #context: StageContext;
   readonly #options: FinalizeStageOptions;
   readonly #queue: RowQueue;
-  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
-  #isDue = false;
+  readonly #linger: Linger;
 
   constructor(context: StageContext, options: FinalizeStageOptions) {
     this.#context = context;
     this.#options = options;
     this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
+    this.#linger = new Linger(context);
     this.lane = new Lane({
       name: 'finalize',
       concurrency: 2,
@@ -54,6 +50,7 @@ export class FinalizeStage implements Stage {
   }
 
   accept(upload: Upload, delayMs = 0): void {
+    if (this.#queue.size === 0) this.#linger.begin(LINGER_MS);
     this.#queue.push(upload, delayMs);
   }
 
@@ -61,10 +58,8 @@ export class FinalizeStage implements Stage {
     const { ledger, adapter } = this.#context;
     const maxBatch = Math.min(BATCH_FILES, adapter.capabilities.maxBatchFiles);
     while (this.lane.free() > 0 && this.#queue.size > 0) {
-      if (this.#queue.size < maxBatch && !this.#options.isUpstreamIdle() && !this.#isDue) {
-        this.#linger();
-        return;
-      }
+      const mayGrow = this.#queue.size < maxBatch && !this.#options.isUpstreamIdle();
+      if (mayGrow && this.#linger.isOn) return;
       const batch: Sent[] = [];
       while (batch.length < maxBatch) {
         const id = this.#queue.take();
@@ -72,7 +67,6 @@ export class FinalizeStage implements Stage {
         const upload = takeable(this.#context, id, 'uploaded', 'put-unknown');
         if (upload) batch.push(upload);
       }
-      this.#isDue = false;
       if (batch.length === 0) return;
       for (const { id } of batch) ledger.apply(id, { type: 'finalize-started' });
       this.lane.run(() => this.#finalize(batch));
@@ -82,58 +76,30 @@ export class FinalizeStage implements Stage {
   dispose(): void {
     this.#queue.dispose();
     this.lane.dispose();
-    if (this.#lingerTimer !== undefined) this.#context.runtime.clearTimer(this.#lingerTimer);
+    this.#linger.dispose();
   }
 
-  #linger(): void {
-    const { runtime, wake } = this.#context;
-    this.#lingerTimer ??= runtime.setTimer(() => {
-      this.#lingerTimer = undefined;
-      this.#isDue = true;
-      wake();
-    }, LINGER_MS);
+  #finalize(batch: readonly Sent[]): Promise<void> {
+    const { adapter, signal } = this.#context;
+    return runBatch<Settled>(this.#context, {
+      stage: 'finalize',
+      lane: this.lane,
+      batch,
+      call: () => adapter.finalize(batch, signal),
+      settle: (id, result) => this.#settle(id, result),
+      fail: (...failed) => this.#fail(...failed),
+    });
   }
 
-  async #finalize(batch: readonly Sent[]): Promise<void> {
-    const { adapter, signal, runtime, telemetry } = this.#context;
-    const startMs = runtime.now();
-    const files = batch.length;
-    try {
-      const results = await adapter.finalize(batch, signal);
-      telemetry.span('finalize', startMs, { uploadId: null, outcome: 'ok', files });
-      this.lane.succeeded();
-      for (const [index, upload] of batch.entries()) {
-        this.#settle(upload.id, results[index] ?? missingResult());
-      }
-    } catch (cause) {
-      if (signal.aborted) return;
-      const error = toUploadError(cause);
-      const { code } = error;
-      telemetry.span('finalize', startMs, { uploadId: null, outcome: 'failed', code, files });
-      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
-      for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
-    }
-  }
-
-  #settle(id: string, result: FinalizeOutcome): void {
+  #settle(id: string, { asset }: Settled): void {
     const { ledger } = this.#context;
-    if (result.status === 'failed') {
-      this.#fail(id, result.error, true, 'refused');
-      return;
-    }
     if (!stillIn(ledger, id, 'finalizing')) return;
-    const { id: assetId, isDuplicate, needsProcessing } = result.asset;
+    const { id: assetId, isDuplicate, needsProcessing } = asset;
     const event = { type: 'finalize-succeeded', assetId, isDuplicate, needsProcessing } as const;
     this.#options.next(ledger.apply(id, event));
   }
 
-  /** @param ending `refused` when the server spoke of this file, `gave-up` when of the request */
-  #fail(
-    id: string,
-    error: UploadError,
-    costsAttempt: boolean,
-    ending: 'refused' | 'gave-up',
-  ): void {
+  #fail(id: string, error: UploadError, costsAttempt: boolean, ending: FailedEnding): void {
     const { ledger } = this.#context;
     const upload = stillIn(ledger, id, 'finalizing');
     if (!upload) return;
@@ -156,9 +122,4 @@ export class FinalizeStage implements Stage {
     const deferred = { type: 'finalize-deferred', costsAttempt: judged.costsAttempt } as const;
     this.accept(ledger.apply(id, deferred), judged.delayMs);
   }
-}
-
-function missingResult(): FinalizeOutcome {
-  const message = 'The server’s answer left this file out.';
-  return { status: 'failed', error: new UploadError('unexpected_response', message) };
 }
