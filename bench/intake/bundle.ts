@@ -24,7 +24,6 @@ export async function bundlePage(): Promise<string> {
         options.conditions = ['bulkhead-source'];
         // Of hash-wasm's algorithms the one that is used.
         options.alias = { 'hash-wasm': 'hash-wasm/dist/sha256.umd.min.js' };
-        options.nodePaths = process.env.NODE_PATH?.split(path.delimiter) ?? [];
       },
     });
     return await readFile(path.join(outDir, 'main.js'), 'utf8');
