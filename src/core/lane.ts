@@ -33,7 +33,7 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #queue: PQueue;
   readonly #adaptive: AdaptiveConcurrency | undefined;
-  readonly #pacer = new Pacer();
+  #pacer = new Pacer();
   readonly #breaker: Breaker;
   readonly #budget = new RetryBudget();
   readonly #stopWatching: () => void;
@@ -191,6 +191,7 @@ export class Lane {
   /** A person wants it now: forget what was waited for. */
   reset(): void {
     this.#breaker.succeeded();
+    this.#pacer = new Pacer();
     this.#failedProbes = 0;
   }
 
@@ -225,7 +226,8 @@ export class Lane {
     // Up to a second of jitter on top, so that many tabs do not come back as one.
     const untilMs = nowMs + asked + runtime.random() * Math.min(1_000, asked / 4 + 100);
     this.#holdUntilMs = Math.max(this.#holdUntilMs, untilMs);
-    this.#pacer.throttled(nowMs, this.#holdUntilMs);
+    // A 503 is an outage with good manners: it says when to come back, not how fast.
+    if (error.kind === 'rate_limit') this.#pacer.throttled(nowMs, this.#holdUntilMs);
     this.#adaptive?.throttled(nowMs);
     this.#tick();
     this.#announce();

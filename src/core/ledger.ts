@@ -141,6 +141,7 @@ export class Ledger {
       }
       return upload;
     }
+    if (event.type === 'retried') this.timeline.revived(id);
     this.#rows.set(id, next);
     this.#count(upload, -1);
     this.#count(next, 1);

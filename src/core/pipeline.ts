@@ -1,4 +1,5 @@
 import type { Hasher } from '../hashing/hasher.ts';
+import { EqualFiles } from './equal-files.ts';
 import { ProcessingTracker } from './processing-tracker.ts';
 import { CredentialStage } from './stages/credential-stage.ts';
 import { FinalizeStage } from './stages/finalize-stage.ts';
@@ -20,8 +21,7 @@ export interface PipelineOptions {
 }
 
 /**
- * hash → credentials → PUT → finalize → processing, each a bounded stage. Uploads of the same bytes
- * go through once: the first leads, the others wait for its asset.
+ * hash → credentials → PUT → finalize → processing, each a bounded stage.
  */
 export class Pipeline {
   readonly tracker: ProcessingTracker;
@@ -31,14 +31,18 @@ export class Pipeline {
   readonly #put: PutStage;
   readonly #finalize: FinalizeStage;
   readonly #stages: readonly Stage[];
-  /** The first upload of each checksum, and those that wait for it. */
-  readonly #leaders = new Map<string, string>();
-  readonly #followers = new Map<string, string[]>();
+  readonly #equal: EqualFiles;
 
   constructor(context: StageContext, options: PipelineOptions) {
     this.#context = context;
     const { onWait } = options;
     this.tracker = new ProcessingTracker(context, options.onChange);
+    this.#equal = new EqualFiles({
+      ledger: context.ledger,
+      isPaused: (id) => context.isPaused(id),
+      lead: (upload) => this.#credentials.accept(upload),
+      becomeDuplicate: (id, assetId) => this.#becomeDuplicate(id, assetId),
+    });
     this.#finalize = new FinalizeStage(context, {
       isUpstreamIdle: () => this.#put.lane.active === 0 && this.#put.readyCount === 0,
       next: (upload) => this.#stored(upload),
@@ -69,7 +73,7 @@ export class Pipeline {
       context,
       options.hasher,
       () => this.#credentials.waiting < MAX_HASHED_AHEAD,
-      (upload) => this.#hashed(upload),
+      (upload) => this.#equal.hashed(upload),
     );
     // Last stage first: what frees a slot downstream comes before what fills it.
     this.#stages = [this.#finalize, this.#put, this.#credentials, this.#hash];
@@ -87,15 +91,16 @@ export class Pipeline {
   /** Puts an upload back in line where it stands: after a pause, or ahead of others after a boost. */
   requeue(upload: Upload): void {
     if (upload.status === 'queued') this.#hash.accept(upload);
-    else if (upload.status === 'hashed') this.#hashed(upload);
+    else if (upload.status === 'hashed') this.#equal.hashed(upload);
     else if (upload.status === 'ready') this.#put.accept(upload);
     else if (upload.status === 'uploaded' || upload.status === 'put-unknown') {
       this.#finalize.accept(upload);
     }
   }
 
-  /** Ends the PUT of an upload that is paused; it begins anew when it is resumed. */
+  /** Ends the PUT of an upload that is paused, to begin anew; what waited for it goes first. */
   interrupt(upload: Upload): void {
+    this.#equal.released(upload.id);
     if (upload.status !== 'uploading') return;
     this.#put.cancel(upload.id);
     this.#context.ledger.apply(upload.id, { type: 'put-deferred', costsAttempt: false });
@@ -130,7 +135,7 @@ export class Pipeline {
   /** Ends the work on an upload that has just failed or been cancelled, and lets a follower lead. */
   ended(upload: Upload): void {
     this.#put.cancel(upload.id);
-    this.#promoteFollower(upload.id);
+    this.#equal.released(upload.id);
   }
 
   dispose(): void {
@@ -138,62 +143,16 @@ export class Pipeline {
     this.tracker.stop();
   }
 
-  #hashed(upload: Upload): void {
-    if (upload.status !== 'hashed') return;
-    const leaderId = this.#leaders.get(upload.checksum);
-    const leader = leaderId === undefined ? undefined : this.#context.ledger.get(leaderId);
-    if (leader === undefined || leader.id === upload.id || isOut(leader)) {
-      this.#leaders.set(upload.checksum, upload.id);
-      this.#credentials.accept(upload);
-    } else if (isIn(leader)) {
-      this.#becomeDuplicate(upload.id, leader.assetId);
-    } else {
-      const waiting = this.#followers.get(leader.id);
-      if (waiting) waiting.push(upload.id);
-      else this.#followers.set(leader.id, [upload.id]);
-    }
-  }
-
   #stored(upload: Upload): void {
     this.#context.files.delete(upload.id);
     this.#context.attemptLog.forget(upload.id);
     this.tracker.accept(upload);
-    if (!isIn(upload)) return;
-    const followers = this.#followers.get(upload.id) ?? [];
-    this.#followers.delete(upload.id);
-    for (const id of followers) this.#becomeDuplicate(id, upload.assetId);
+    this.#equal.stored(upload);
   }
 
   #becomeDuplicate(id: string, assetId: string): void {
     const { ledger, files } = this.#context;
-    if (ledger.get(id)?.status !== 'hashed') return;
     ledger.apply(id, { type: 'duplicate-found', assetId });
     files.delete(id);
   }
-
-  #promoteFollower(leaderId: string): void {
-    const [next, ...others] = (this.#followers.get(leaderId) ?? []).filter(
-      (id) => this.#context.ledger.get(id)?.status === 'hashed',
-    );
-    this.#followers.delete(leaderId);
-    const upload = next === undefined ? undefined : this.#context.ledger.get(next);
-    if (upload?.status !== 'hashed') return;
-    this.#leaders.set(upload.checksum, upload.id);
-    if (others.length > 0) this.#followers.set(upload.id, others);
-    this.#credentials.accept(upload);
-  }
 }
-
-type Stored = Upload & { readonly assetId: string };
-
-/** The server has it. */
-const isIn = (upload: Upload): upload is Stored =>
-  upload.status === 'processing' ||
-  upload.status === 'embedding' ||
-  upload.status === 'searchable' ||
-  upload.status === 'processing-failed' ||
-  upload.status === 'duplicate';
-
-/** It will not arrive. */
-const isOut = ({ status }: Upload): boolean =>
-  status === 'dead' || status === 'rejected' || status === 'cancelled';

@@ -24,6 +24,7 @@ export class ProcessingTracker {
   readonly #pending = new Map<string, string>();
   readonly #early = new Map<string, AssetChange>();
   #stopWatching: (() => void) | undefined;
+  #isWatching = false;
   #askTimer: TimerHandle | undefined;
   #isAsking = false;
   #watch: 'off' | 'stream' | 'polling' = 'off';
@@ -47,14 +48,22 @@ export class ProcessingTracker {
     return this.#pending.size;
   }
 
-  get #isWatching(): boolean {
-    return this.#stopWatching !== undefined;
+  /** Whether the adapter can tell at all what becomes of assets. */
+  get #canFollow(): boolean {
+    const { watch, assetChanges } = this.#context.adapter;
+    return watch !== undefined || assetChanges !== undefined;
   }
 
   /** Listens before the first finalize, so that no news is missed. */
   start(): void {
     const { adapter } = this.#context;
-    if (this.#stopWatching || !adapter.watch) return;
+    if (this.#isWatching || !this.#canFollow) return;
+    this.#isWatching = true;
+    if (!adapter.watch) {
+      this.#watch = 'polling';
+      this.#armAsk();
+      return;
+    }
     this.#stopWatching = adapter.watch({
       onConnected: (how) => {
         this.#watch = how;
@@ -80,6 +89,7 @@ export class ProcessingTracker {
   stop(): void {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
+    this.#isWatching = false;
     this.#watch = 'off';
     if (this.#askTimer !== undefined) this.#context.runtime.clearTimer(this.#askTimer);
     this.#askTimer = undefined;
@@ -89,6 +99,8 @@ export class ProcessingTracker {
   /** Takes an upload that the server acknowledged. */
   accept(upload: Upload): void {
     if (isEnded(upload.status) || !('assetId' in upload)) return;
+    // Nobody will tell: then the client's part is all there is to wait for.
+    if (!this.#canFollow) return;
     this.#pending.set(upload.assetId, upload.id);
     const early = this.#early.get(upload.assetId);
     if (!early) return;

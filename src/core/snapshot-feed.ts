@@ -10,6 +10,7 @@ export class SnapshotFeed {
   readonly #take: () => Snapshot;
   readonly #listeners = new Set<() => void>();
   #timer: TimerHandle | undefined;
+  #isDisposed = false;
   #current: Snapshot;
 
   /** @param take makes the snapshot of this moment */
@@ -30,6 +31,7 @@ export class SnapshotFeed {
 
   /** Something changed: a new snapshot soon. */
   changed(): void {
+    if (this.#isDisposed) return;
     this.#timer ??= this.#runtime.setTimer(() => this.refresh(), EVERY_MS);
   }
 
@@ -50,6 +52,7 @@ export class SnapshotFeed {
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     this.#disarm();
     this.#listeners.clear();
   }

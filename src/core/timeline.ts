@@ -25,6 +25,14 @@ export class Timeline {
     if (times) this.#times.set(id, { ...times, [milestone]: atMs });
   }
 
+  /** It goes on after all. */
+  revived(id: string): void {
+    const times = this.#times.get(id);
+    if (!times) return;
+    const { failedMs: _, ...rest } = times;
+    this.#times.set(id, rest);
+  }
+
   of(id: string): Times | undefined {
     return this.#times.get(id);
   }

@@ -85,7 +85,7 @@ export type UploadTransition =
   | { readonly type: 'put-started' }
   | { readonly type: 'put-succeeded' }
   | { readonly type: 'put-deferred'; readonly costsAttempt: boolean }
-  | { readonly type: 'put-lost'; readonly costsAttempt: boolean }
+  | { readonly type: 'put-lost' }
   | { readonly type: 'finalize-started' }
   | {
       readonly type: 'finalize-succeeded';
@@ -232,12 +232,16 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         { status: 'uploaded', checksum: upload.checksum, assetId: upload.assetId },
         { ...upload.attempts, refresh: 0 },
       );
-    case 'put-deferred':
+    case 'put-deferred': {
+      if (upload.status !== 'uploading') return upload;
+      const { checksum, assetId } = upload;
+      const attempts = spent(upload, 'put', event.costsAttempt);
+      return moved(upload, { status: 'ready', checksum, assetId }, attempts);
+    }
     case 'put-lost': {
       if (upload.status !== 'uploading') return upload;
       const { checksum, assetId } = upload;
-      const status = event.type === 'put-lost' ? 'put-unknown' : 'ready';
-      return moved(upload, { status, checksum, assetId }, spent(upload, 'put', event.costsAttempt));
+      return moved(upload, { status: 'put-unknown', checksum, assetId });
     }
     case 'finalize-started':
       if (upload.status !== 'uploaded' && upload.status !== 'put-unknown') return upload;
@@ -271,7 +275,7 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
       return moved(
         upload,
         { status: 'hashed', checksum: upload.checksum },
-        { ...spent(upload, 'put', !upload.isPutUnknown), finalize: 0 },
+        { ...spent(upload, 'put', true), finalize: 0 },
       );
     case 'asset-changed': {
       const isWatched =

@@ -62,6 +62,9 @@ export class Uploader {
   #stopTracing: (() => void) | undefined;
   #isStarted: boolean;
   #isPumpScheduled = false;
+  #mayAskToSignIn = true;
+  /** Requests to the server to process an asset again. */
+  #redrives = 0;
   #wasDrained = true;
   #intakes = 0;
 
@@ -86,6 +89,9 @@ export class Uploader {
       signal: this.#lifetime.signal,
       wake: () => this.#wake(),
       stop: (reason: StopReason, error: UploadError) => this.#stop(reason, error),
+      apiSucceeded: () => {
+        this.#mayAskToSignIn = true;
+      },
       isPaused: (id: string) => this.#brake.isPaused(id),
     };
     this.#pipeline = new Pipeline(context, {
@@ -154,6 +160,7 @@ export class Uploader {
     let sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
     try {
       for await (const entry of collected) {
+        if (this.#lifetime.signal.aborted) break;
         counts[this.#intake.take(entry, batchId, priority)] += 1;
         if (runtime.now() < sliceEndMs) continue;
         this.#wake();
@@ -199,7 +206,10 @@ export class Uploader {
       const upload = this.#ledger.get(id);
       if (upload) this.#pipeline.requeue(upload);
     }
-    if (target === undefined) this.#pipeline.resetLanes();
+    if (target === undefined) {
+      this.#mayAskToSignIn = true;
+      this.#pipeline.resetLanes();
+    }
     this.#snapshots.changed();
     this.#wake();
   }
@@ -236,6 +246,7 @@ export class Uploader {
   retry(id: string): boolean {
     const upload = this.#ledger.get(id);
     if (!upload || !this.#canRetry(upload)) return false;
+    this.#brake.resume(id);
     if (upload.status === 'processing-failed') {
       void this.#retryProcessing(id, upload.assetId);
       return true;
@@ -253,7 +264,7 @@ export class Uploader {
 
   /** Resolves when nothing is left to do, with the snapshot of that moment; at once when idle. */
   done(): Promise<Snapshot> {
-    if (this.#wasDrained && this.#intakes === 0) return Promise.resolve(this.#snapshots.refresh());
+    if (!this.#hasWork && this.#intakes === 0) return Promise.resolve(this.#snapshots.refresh());
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -314,6 +325,7 @@ export class Uploader {
   /** Ends all work and listening. Stored files stay; the rest can be added again elsewhere. */
   destroy(): void {
     this.#lifetime.abort();
+    for (const resolve of this.#waiters.splice(0)) resolve(this.#snapshots.current);
     this.#pipeline.dispose();
     this.#stopTracing?.();
     this.#snapshots.dispose();
@@ -362,27 +374,31 @@ export class Uploader {
     this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
     this.#snapshots.changed();
     const { onUnauthenticated, runtime } = this.#parts;
-    if (reason !== 'unauthenticated' || !onUnauthenticated) return;
-    onUnauthenticated().then(
-      () => {
-        this.#brake.release();
-        this.#snapshots.changed();
-        this.#wake();
-      },
-      (cause: unknown) => runtime.reportError(cause),
-    );
+    // Once: when signing in did not help, asking again at once would not either. `resume()` may.
+    if (reason !== 'unauthenticated' || !onUnauthenticated || !this.#mayAskToSignIn) return;
+    this.#mayAskToSignIn = false;
+    const signIn = async () => {
+      await onUnauthenticated();
+      this.#brake.release();
+      this.#snapshots.changed();
+      this.#wake();
+    };
+    signIn().catch((cause: unknown) => runtime.reportError(cause));
   }
 
   async #retryProcessing(id: string, assetId: string): Promise<void> {
+    this.#redrives += 1;
     try {
       await this.#parts.adapter.retryProcessing?.(assetId, this.#lifetime.signal);
       if (this.#ledger.get(id)?.status !== 'processing-failed') return;
       this.#pipeline.tracker.accept(this.#ledger.apply(id, { type: 'retried' }));
-      this.#wake();
     } catch (error) {
       if (this.#lifetime.signal.aborted) return;
       const failure = toUploadError(error).toFailure();
       this.#emitter.emit({ type: 'upload-failed', id, failure });
+    } finally {
+      this.#redrives -= 1;
+      this.#wake();
     }
   }
 
@@ -404,14 +420,18 @@ export class Uploader {
     queueMicrotask(() => {
       this.#isPumpScheduled = false;
       if (this.#lifetime.signal.aborted) return;
-      const hasWork = this.#ledger.unfinished > 0 || this.#pipeline.tracker.pendingCount > 0;
-      if (hasWork && this.#isStarted && !this.#brake.isOn) this.#pipeline.pump();
-      this.#checkDrained(hasWork);
+      if (this.#hasWork && this.#isStarted && !this.#brake.isOn) this.#pipeline.pump();
+      this.#checkDrained();
     });
   }
 
-  #checkDrained(hasWork: boolean): void {
-    const isDrained = !hasWork && this.#intakes === 0;
+  get #hasWork(): boolean {
+    const { unfinished } = this.#ledger;
+    return unfinished > 0 || this.#pipeline.tracker.pendingCount > 0 || this.#redrives > 0;
+  }
+
+  #checkDrained(): void {
+    const isDrained = !this.#hasWork && this.#intakes === 0;
     const isNew = isDrained && !this.#wasDrained;
     this.#wasDrained = isDrained;
     if (!isNew) return;

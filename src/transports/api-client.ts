@@ -1,9 +1,9 @@
-import ky, { type KyInstance, TimeoutError } from 'ky';
+import ky, { type KyInstance } from 'ky';
 import type { z } from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseJson } from './parse-json.ts';
-import { toAnswerError } from './read-problem.ts';
+import { type FailedAnswer, toAnswerError } from './read-problem.ts';
 
 /** Metadata calls only: they answer in well under a second or not at all. */
 const TIMEOUT_MS = 30_000;
@@ -22,6 +22,10 @@ interface Call {
   readonly signal: AbortSignal;
 }
 
+interface Answer extends FailedAnswer {
+  readonly isOk: boolean;
+}
+
 /** JSON to and from the server. Retries are the pipeline's business, not this client's. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
@@ -33,7 +37,8 @@ export class ApiClient {
     this.#runtime = runtime;
     this.#ky = ky.create({
       retry: 0,
-      timeout: TIMEOUT_MS,
+      // Ours holds for the body as well.
+      timeout: false,
       throwHttpErrors: false,
       credentials: options.credentials,
       // A captive portal answers with a redirect to its own page: that is not our server.
@@ -66,28 +71,39 @@ export class ApiClient {
     request: Call,
     schema: T,
   ): Promise<z.output<T>> {
-    const response = await this.#send(path, request);
-    const body = await response.text();
-    if (!response.ok) {
-      const { status, headers } = response;
-      const header = (name: string) => headers.get(name);
-      throw toAnswerError({ status, body, header }, this.#runtime.epochNow());
-    }
+    const { isOk, ...received } = await this.#send(path, request);
+    const { status, body } = received;
+    if (!isOk) throw toAnswerError(received, this.#runtime.epochNow());
     const answer = schema.safeParse(parseJson(body));
     if (answer.success) return answer.data;
     const message = `${path} did not answer as a Bulkhead server does.`;
-    throw new UploadError('unexpected_response', message, { status: response.status });
+    throw new UploadError('unexpected_response', message, { status });
   }
 
-  async #send(path: string, request: Call): Promise<Response> {
+  async #send(path: string, { signal, ...request }: Call): Promise<Answer> {
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+    const timer = this.#runtime.setTimer(abort, TIMEOUT_MS);
     try {
       const headers = (await this.#options.headers?.()) ?? {};
-      return await this.#ky(`${this.#options.baseUrl}${path}`, { ...request, headers });
+      const response = await this.#ky(`${this.#options.baseUrl}${path}`, {
+        ...request,
+        headers,
+        signal: controller.signal,
+      });
+      const { ok: isOk, status } = response;
+      const header = (name: string) => response.headers.get(name);
+      return { isOk, status, header, body: await response.text() };
     } catch (cause) {
-      if (request.signal.aborted) throw new UploadError('cancelled', 'The request was cancelled.');
-      const what =
-        cause instanceof TimeoutError ? 'did not answer in time' : 'could not be reached';
+      if (signal.aborted) throw new UploadError('cancelled', 'The request was cancelled.');
+      const isTimeout = controller.signal.aborted;
+      const what = isTimeout ? 'did not answer in time' : 'could not be reached';
       throw new UploadError('network_failed', `The server ${what}.`, { cause });
+    } finally {
+      this.#runtime.clearTimer(timer);
+      signal.removeEventListener('abort', abort);
     }
   }
 }

@@ -148,7 +148,11 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
   app.get(path('/api/sse/processing-updates'), async (c) => {
     const userId = await guard(c);
     const last = c.req.header('last-event-id') ?? '';
-    const body = await hub.open(userId, /^\d{1,15}$/.test(last) ? Number(last) : undefined);
+    // Hono answers HEAD by this handler and drops the body: a stream opened for it would never end.
+    const isHead = c.req.method === 'HEAD';
+    const body = isHead
+      ? null
+      : await hub.open(userId, /^\d{1,15}$/.test(last) ? Number(last) : undefined);
     return new Response(body, {
       headers: {
         'Content-Type': 'text/event-stream; charset=utf-8',

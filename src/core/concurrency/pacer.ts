@@ -56,6 +56,8 @@ export class Pacer {
     this.#throttledMs = Math.max(this.#throttledMs, resumeMs);
     this.#nextStartMs = Math.max(this.#nextStartMs, resumeMs);
     if (isSameEvent) return;
+    // Refused again before anything was accepted: that tells nothing about the rate.
+    if (this.#accepted === 0 && this.#perMs !== Number.POSITIVE_INFINITY) return;
     const spanMs = nowMs - this.#sinceMs;
     const canEstimate =
       (spanMs >= MIN_SPAN_MS && this.#accepted >= MIN_ACCEPTED) ||

@@ -89,13 +89,15 @@ export class CredentialStage implements Stage {
       const id = this.#queue.take();
       if (id === undefined) break;
       const upload = takeable(this.#context, id, 'hashed');
-      if (upload) batch.push(upload);
+      if (!upload) continue;
+      // At once: its id may stand in the queue a second time.
+      this.#context.ledger.apply(id, { type: 'credential-requested' });
+      batch.push(upload);
     }
     if (batch.length === 0) return;
     this.#requests += 1;
     const lingerMs = Math.min(this.#requests * LINGER_STEP_MS, LONGEST_LINGER_MS);
     this.#linger.begin(lingerMs);
-    for (const { id } of batch) this.#context.ledger.apply(id, { type: 'credential-requested' });
     this.lane.run(() => this.#request(batch));
   }
 

@@ -65,10 +65,12 @@ export class FinalizeStage implements Stage {
         const id = this.#queue.take();
         if (id === undefined) break;
         const upload = takeable(this.#context, id, 'uploaded', 'put-unknown');
-        if (upload) batch.push(upload);
+        if (!upload) continue;
+        // At once: its id may stand in the queue a second time.
+        ledger.apply(id, { type: 'finalize-started' });
+        batch.push(upload);
       }
       if (batch.length === 0) return;
-      for (const { id } of batch) ledger.apply(id, { type: 'finalize-started' });
       this.lane.run(() => this.#finalize(batch));
     }
   }
@@ -109,7 +111,7 @@ export class FinalizeStage implements Stage {
     if (isMissing && (upload.isPutUnknown || judged.isGivenUp)) {
       const isUrgent = upload.priority === 'urgent';
       const limit = isUrgent ? URGENT_MAX_ATTEMPTS : MAX_ATTEMPTS.put;
-      if (upload.attempts.put < limit) {
+      if (upload.attempts.put + 1 < limit) {
         this.#options.needsBytes(ledger.apply(id, { type: 'bytes-missing' }));
         return;
       }

@@ -174,7 +174,8 @@ export class PutStage implements Stage {
         this.#finish(id, { type: 'put-succeeded' });
       } else {
         const error = new UploadError('network_failed', 'The store’s answer was lost.');
-        this.#finish(id, { type: 'put-lost', costsAttempt: this.lane.failed(error) });
+        this.lane.failed(error, id);
+        this.#finish(id, { type: 'put-lost' });
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
@@ -188,10 +189,7 @@ export class PutStage implements Stage {
     }
   }
 
-  #finish(
-    id: string,
-    event: { type: 'put-succeeded' } | { type: 'put-lost'; costsAttempt: boolean },
-  ): void {
+  #finish(id: string, event: { type: 'put-succeeded' | 'put-lost' }): void {
     if (!stillIn(this.#context.ledger, id, 'uploading')) return;
     this.#credentials.delete(id);
     this.#options.next(this.#context.ledger.apply(id, event));
@@ -223,7 +221,9 @@ export class PutStage implements Stage {
       this.#renew(id, true);
       return;
     }
-    const judged = judgeFailure(this.#context, 'put', upload, error, costsAttempt && !isBlocked);
+    const mayCost = costsAttempt && !isBlocked;
+    const isAlive = this.#options.isApiReachable();
+    const judged = judgeFailure(this.#context, 'put', upload, error, mayCost, isAlive);
     if (error.action === 'refresh' || judged.isGivenUp) {
       this.#credentials.delete(id);
       ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });

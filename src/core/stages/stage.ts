@@ -28,6 +28,8 @@ export interface StageContext {
   wake(): void;
   /** Nothing more can be done until a person (or the application) acts: pauses everything. */
   stop(reason: StopReason, error: UploadError): void;
+  /** The API did what it was asked: whoever was signed out is signed in again. */
+  apiSucceeded(): void;
   /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
   isPaused(id: string): boolean;
 }
@@ -63,8 +65,8 @@ export function takeable<S extends UploadStatus>(
 }
 
 /**
- * Tries that cost nothing, while the other side answers with errors, after which an upload is given up
- * all the same: about 20 minutes. It may be what breaks the other side.
+ * Tries that cost nothing, while the other side is alive, after which an upload is given up all the
+ * same: about 20 minutes. It may be what breaks the other side, or what the way does not let through.
  */
 const MAX_FREE_TRIES = 40;
 
@@ -79,6 +81,7 @@ export interface FailedStep {
  * Decides about one failed step.
  *
  * @param costsAttempt false when the lane itself waits for the other side
+ * @param isAlive the network is there, whatever happened to this request
  */
 export function judgeFailure(
   context: StageContext,
@@ -86,12 +89,13 @@ export function judgeFailure(
   upload: Upload,
   error: UploadError,
   costsAttempt: boolean,
+  isAlive = false,
 ): FailedStep {
   const { runtime, telemetry, attemptLog, emitter } = context;
   const failure = error.toFailure();
   attemptLog.add(upload.id, { stage, atMs: runtime.epochNow(), failure });
-  const isAnswered = error.kind === 'server' && error.action === 'transient';
-  const isSuspect = isAnswered && attemptLog.countOf(upload.id) >= MAX_FREE_TRIES;
+  const isOtherSideThere = (isAlive || error.kind === 'server') && error.action === 'transient';
+  const isSuspect = isOtherSideThere && attemptLog.countOf(upload.id) >= MAX_FREE_TRIES;
   if (!costsAttempt && error.isRetryable && !isSuspect) {
     telemetry.retried(error.kind);
     return { isGivenUp: false, costsAttempt: false, delayMs: 0 };
