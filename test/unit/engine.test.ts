@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { TelemetrySpan } from '../../src/core/telemetry/telemetry.ts';
 import type { UploaderEvent } from '../../src/core/types.ts';
+import { createUploader } from '../../src/create-uploader.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import { createWorld, expectInvariants, textFiles, type World } from '../support/uploader-world.ts';
+import {
+  createWorld,
+  expectInvariants,
+  textFiles,
+  textHasher,
+  type World,
+} from '../support/uploader-world.ts';
 
 const statusesOf = ({ uploader }: World) => [...uploader.uploads()].map(({ status }) => status);
 const brokenKey = (key: string) => (asked: string) => {
@@ -426,6 +433,170 @@ describe('telemetry', () => {
     await world.uploader.add(textFiles(1, () => 'other').map(renamed));
     await world.finish();
     expect(lines).toHaveLength(length);
+  });
+});
+
+describe('hard cases', () => {
+  it.each([
+    [
+      '503 with Retry-After',
+      () => new UploadError('unavailable', 'down', { status: 503, retryAfterMs: 1_000 }),
+    ],
+    ['503 without', () => new UploadError('unavailable', 'down', { status: 503 })],
+    [
+      '429 with Retry-After',
+      () => new UploadError('rate_limited', 'slow', { status: 429, retryAfterMs: 1_000 }),
+    ],
+  ])('is back at full speed soon after two minutes of nothing but %s', async (_name, error) => {
+    const world: World = createWorld({
+      put: () => {
+        const now = world.runtime.now();
+        if (now > 1_000 && now < 120_000) throw error();
+      },
+    });
+    await world.uploader.add(textFiles(1_000));
+    await world.finish(8 * 60_000);
+    expect(world.uploader.getSnapshot().searchable).toBe(1_000);
+    expectInvariants(world);
+  });
+
+  it('does not take a file for a duplicate of one that has other bytes by now', async () => {
+    const world = createWorld({ put: brokenKey('asset-1') });
+    const named = (text: string, name: string) =>
+      new File([text], name, { type: 'image/jpeg', lastModified: 1 });
+    await world.uploader.add([named('AAAA', 'scan.jpg')]);
+    await world.finish();
+    expect(statusesOf(world)).toEqual(['dead']);
+    await world.uploader.add([named('BBBB', 'scan.jpg')]);
+    await world.uploader.add([named('AAAA', 'copy.jpg')]);
+    await world.runtime.advance(600_000);
+    const copy = [...world.uploader.uploads()].find(({ name }) => name === 'copy.jpg');
+    expect(copy?.status).not.toBe('duplicate');
+  });
+
+  it.each(['reset', 'lost'] as const)(
+    'gives up files that are always %s while the rest goes through',
+    async (how) => {
+      const bad = new Set(['asset-1', 'asset-2']);
+      const world = createWorld({
+        put: (key) => {
+          if (how === 'reset' && bad.has(key)) throw new UploadError('network_failed', 'reset');
+        },
+        putStored: (key) => {
+          if (how !== 'lost' || !bad.has(key)) return undefined;
+          world.backend.objects.delete(key);
+          return 'lost';
+        },
+      });
+      await world.uploader.add(textFiles(50));
+      await world.finish(3_600_000);
+      expect(world.uploader.getSnapshot()).toMatchObject({
+        searchable: 48,
+        failed: 2,
+        state: 'idle',
+      });
+      expect(world.backend.puts.get('asset-1')).toBeLessThanOrEqual(45);
+    },
+  );
+
+  it('asks to sign in once, however little it helps', async () => {
+    let asked = 0;
+    const world = createWorld(
+      {
+        credentials: () => {
+          throw new UploadError('unauthenticated', 'still not', { status: 401 });
+        },
+      },
+      {
+        onUnauthenticated: async () => {
+          asked += 1;
+        },
+      },
+    );
+    await world.uploader.add(textFiles(5));
+    await world.runtime.advance(600_000);
+    expect({ asked, calls: world.backend.credentialCalls }).toEqual({ asked: 1, calls: 2 });
+    expect(world.uploader.getSnapshot().stop).toBe('unauthenticated');
+  });
+
+  it('waits with done() for what was just redriven', async () => {
+    const world = createWorld({ put: brokenKey('asset-1') });
+    await world.uploader.add(textFiles(3));
+    await world.finish();
+    world.uploader.deadLetters.redrive('all');
+    let isDone = false;
+    void world.uploader.done().then(() => {
+      isDone = true;
+    });
+    await world.runtime.advance(20);
+    expect(isDone).toBe(false);
+    await world.finish();
+    expect(isDone).toBe(true);
+  });
+
+  it('leaves no timer behind when it is destroyed in the middle', async () => {
+    const world = createWorld();
+    await world.uploader.add(textFiles(20));
+    await world.runtime.advance(30);
+    const done = world.uploader.done();
+    world.uploader.destroy();
+    await done;
+    await world.runtime.advance(1_000);
+    let timers = 0;
+    const setTimer = world.runtime.setTimer.bind(world.runtime);
+    world.runtime.setTimer = (callback, delayMs) => {
+      timers += 1;
+      return setTimer(callback, delayMs);
+    };
+    await world.runtime.advance(3_600_000);
+    expect(timers).toBe(0);
+  });
+
+  it('lets an equal file go when the one that led it is paused', async () => {
+    const world = createWorld();
+    await world.uploader.add(textFiles(2, () => 'same'));
+    await world.runtime.advance(12);
+    const [first] = world.uploader.uploads();
+    world.uploader.pause({ id: first?.id ?? '' });
+    await world.runtime.advance(60_000);
+    expect(statusesOf(world)[1]).toBe('searchable');
+    world.uploader.resume();
+    await world.finish();
+    expect(statusesOf(world)).toEqual(['duplicate', 'searchable']);
+    expectInvariants(world);
+  });
+
+  it.each([
+    ['neither stream nor questions', ['watch', 'assetChanges'], 'processing'],
+    ['no stream', ['watch'], 'searchable'],
+  ] as const)('ends with an adapter that has %s', async (_name, missing, status) => {
+    const world = createWorld();
+    const adapter = world.backend.adapter();
+    for (const method of missing) delete adapter[method];
+    const uploader = createUploader({
+      adapter,
+      runtime: world.runtime,
+      hasher: textHasher(world.runtime),
+    });
+    await uploader.add(textFiles(3));
+    let isDone = false;
+    void uploader.done().then(() => {
+      isDone = true;
+    });
+    await world.runtime.advance(60_000, () => isDone);
+    expect(isDone).toBe(true);
+    expect(new Set([...uploader.uploads()].map((upload) => upload.status))).toEqual(
+      new Set([status]),
+    );
+  });
+
+  it('cancels thousands of equal files', async () => {
+    const world = createWorld({}, { autoStart: true, backend: { putLatencyMs: 10_000 } });
+    await world.uploader.add(textFiles(3_000, () => 'same'));
+    await world.runtime.advance(8_000);
+    world.uploader.abort();
+    await world.finish();
+    expect(world.uploader.getSnapshot().byStatus.cancelled).toBe(3_000);
   });
 });
 
