@@ -62,6 +62,8 @@ export class Uploader {
   #isPumpScheduled = false;
   #wasDrained = true;
   #intakes = 0;
+  /** When somebody last acted on a stop. */
+  #mendedMs = Number.NEGATIVE_INFINITY;
   #snapshotTimer: TimerHandle | undefined;
   #snapshot: Snapshot;
 
@@ -85,7 +87,8 @@ export class Uploader {
       files: this.#files,
       signal: this.#lifetime.signal,
       wake: () => this.#wake(),
-      stop: (reason: StopReason, error: UploadError) => this.#stop(reason, error),
+      stop: (reason: StopReason, error: UploadError, askedMs: number) =>
+        this.#stop(reason, error, askedMs),
       isPaused: (id: string) => this.#brake.isPaused(id),
     };
     this.#pipeline = new Pipeline(context, {
@@ -190,7 +193,10 @@ export class Uploader {
       const upload = this.#ledger.get(id);
       if (upload) this.#pipeline.requeue(upload);
     }
-    if (target === undefined) this.#pipeline.resetLanes();
+    if (target === undefined) {
+      this.#mendedMs = this.#parts.runtime.now();
+      this.#pipeline.resetLanes();
+    }
     this.#changed();
     this.#wake();
   }
@@ -244,7 +250,10 @@ export class Uploader {
 
   /** Resolves when nothing is left to do, with the snapshot of that moment; at once when idle. */
   done(): Promise<Snapshot> {
-    if (this.#wasDrained && this.#intakes === 0) return Promise.resolve(this.#refresh());
+    // What was just retried has not been looked at yet.
+    if (this.#wasDrained && this.#intakes === 0 && !this.#hasWork) {
+      return Promise.resolve(this.#refresh());
+    }
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -313,6 +322,10 @@ export class Uploader {
     if (this.#snapshotTimer !== undefined) this.#parts.runtime.clearTimer(this.#snapshotTimer);
   }
 
+  get #hasWork(): boolean {
+    return this.#ledger.unfinished > 0 || this.#pipeline.tracker.pendingCount > 0;
+  }
+
   #chosen(target: Target | undefined): Iterable<Upload> {
     if (target === undefined) return this.#ledger.all();
     if ('id' in target) {
@@ -350,8 +363,9 @@ export class Uploader {
     this.#intake.forget(upload);
   }
 
-  #stop(reason: StopReason, error: UploadError): void {
-    if (!this.#brake.stopFor(reason)) return;
+  #stop(reason: StopReason, error: UploadError, askedMs: number): void {
+    // Sent before the reason was mended: the answer of a session that has ended already.
+    if (askedMs < this.#mendedMs || !this.#brake.stopFor(reason)) return;
     this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
     this.#changed();
     const { onUnauthenticated, runtime } = this.#parts;
@@ -359,6 +373,7 @@ export class Uploader {
     onUnauthenticated().then(
       () => {
         this.#brake.release();
+        this.#mendedMs = runtime.now();
         this.#changed();
         this.#wake();
       },
@@ -397,7 +412,7 @@ export class Uploader {
     queueMicrotask(() => {
       this.#isPumpScheduled = false;
       if (this.#lifetime.signal.aborted) return;
-      const hasWork = this.#ledger.unfinished > 0 || this.#pipeline.tracker.pendingCount > 0;
+      const hasWork = this.#hasWork;
       if (hasWork && this.#isStarted && !this.#brake.isOn) this.#pipeline.pump();
       this.#checkDrained(hasWork);
     });

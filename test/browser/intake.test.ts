@@ -43,8 +43,8 @@ describe('intake of 20,000 files', { timeout: 60_000 }, () => {
 
   it('counts every file once, however often it is added', async () => {
     const { uploader } = createIdleUploader({ autoStart: false });
-    expect(await uploader.add(files)).toEqual({ added: FILES, refused: 0, repeated: 0 });
-    expect(await uploader.add(files)).toEqual({ added: 0, refused: 0, repeated: FILES });
+    expect(await uploader.add(files)).toMatchObject({ added: FILES, refused: 0, repeated: 0 });
+    expect(await uploader.add(files)).toMatchObject({ added: 0, refused: 0, repeated: FILES });
     expect([...uploader.uploads()].map(({ path }) => path)).toEqual(
       files.map(({ webkitRelativePath }) => webkitRelativePath),
     );

@@ -135,7 +135,7 @@ export class CredentialStage implements Stage {
       const error = toUploadError(cause);
       const { code } = error;
       telemetry.span('credentials', startMs, { uploadId: null, outcome: 'failed', code, files });
-      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
+      const costsAttempt = !haltsOn(this.#context, error, startMs) && this.lane.failed(error);
       for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
     }
   }

@@ -23,6 +23,8 @@ export interface FinalizeStageOptions {
   readonly isUpstreamIdle: () => boolean;
   /** Takes uploads that the server acknowledged. */
   readonly next: (upload: Upload) => void;
+  /** A PUT whose answer was lost turns out to have been stored. */
+  readonly foundStored: () => void;
   /** Takes uploads whose bytes the store does not have. */
   readonly needsBytes: (upload: Upload) => void;
   readonly onWait: (wait: WaitReason) => void;
@@ -110,7 +112,7 @@ export class FinalizeStage implements Stage {
       const error = toUploadError(cause);
       const { code } = error;
       telemetry.span('finalize', startMs, { uploadId: null, outcome: 'failed', code, files });
-      const costsAttempt = !haltsOn(this.#context, error) && this.lane.failed(error);
+      const costsAttempt = !haltsOn(this.#context, error, startMs) && this.lane.failed(error);
       for (const upload of batch) this.#fail(upload.id, error, costsAttempt, 'gave-up');
     }
   }
@@ -121,7 +123,9 @@ export class FinalizeStage implements Stage {
       this.#fail(id, result.error, true, 'refused');
       return;
     }
-    if (!stillIn(ledger, id, 'finalizing')) return;
+    const upload = stillIn(ledger, id, 'finalizing');
+    if (!upload) return;
+    if (upload.isPutUnknown) this.#options.foundStored();
     const { id: assetId, isDuplicate, needsProcessing } = result.asset;
     const event = { type: 'finalize-succeeded', assetId, isDuplicate, needsProcessing } as const;
     this.#options.next(ledger.apply(id, event));
@@ -143,7 +147,9 @@ export class FinalizeStage implements Stage {
     if (isMissing && (upload.isPutUnknown || judged.isGivenUp)) {
       const isUrgent = upload.priority === 'urgent';
       const limit = isUrgent ? URGENT_MAX_ATTEMPTS : MAX_ATTEMPTS.put;
-      if (upload.attempts.put < limit) {
+      // A lost answer was paid for when it was lost.
+      const spent = upload.attempts.put + (upload.isPutUnknown ? 0 : 1);
+      if (spent < limit) {
         this.#options.needsBytes(ledger.apply(id, { type: 'bytes-missing' }));
         return;
       }

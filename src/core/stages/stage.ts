@@ -26,8 +26,12 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** Something changed: let every stage look for work soon. */
   wake(): void;
-  /** Nothing more can be done until a person (or the application) acts: pauses everything. */
-  stop(reason: StopReason, error: UploadError): void;
+  /**
+   * Nothing more can be done until a person (or the application) acts: pauses everything.
+   *
+   * @param askedMs when the request was sent: one of before the last mending says nothing new
+   */
+  stop(reason: StopReason, error: UploadError, askedMs: number): void;
   /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
   isPaused(id: string): boolean;
 }
@@ -107,10 +111,10 @@ export function judgeFailure(
   return { isGivenUp: isSuspect || !again, costsAttempt: true, delayMs };
 }
 
-/** Pauses everything when only somebody's act can help. @returns whether it did */
-export function haltsOn(context: StageContext, error: UploadError): boolean {
+/** Pauses everything when only somebody's act can help. @returns whether that is so */
+export function haltsOn(context: StageContext, error: UploadError, askedMs: number): boolean {
   if (error.action !== 'halt') return false;
-  context.stop(HALTS[error.code] ?? 'store_refused', error);
+  context.stop(HALTS[error.code] ?? 'store_refused', error, askedMs);
   return true;
 }
 
