@@ -20,6 +20,12 @@ export interface LaneOptions {
   readonly onWait?: (wait: WaitReason) => void;
 }
 
+/** What proxies answer when the other side is away: no file is the reason for that. */
+const GATEWAY_STATUSES: ReadonlySet<number> = new Set([502, 504]);
+/** A second refills what a token bucket usually holds; longer, and its rate would seem lower than it is. */
+const PACED_HOLD_MS = 1_000;
+/** One request a minute is no burden, and an outage that answers 503 is over some time. */
+const LONGEST_UNASKED_HOLD_MS = 60_000;
 /** Failures within this time, more than half of what ended: the way is clogged. */
 const BURST_WINDOW_MS = 2_000;
 const BURST_FAILURES = 4;
@@ -143,7 +149,8 @@ export class Lane {
   /**
    * The other side failed.
    *
-   * @param subject what was asked for: an answer of 5xx to the same subject again says nothing new
+   * @param subject what was asked for: an answer of 5xx to the same subject again says nothing new,
+   *   unless a gateway gives it
    * @returns whether this costs the upload an attempt
    */
   failed(error: UploadError, subject?: string): boolean {
@@ -162,17 +169,19 @@ export class Lane {
     }
     this.#lastKind = error.kind === 'server' ? 'server' : 'network';
     this.#countBurst(error, nowMs);
-    if (error.kind === 'server' && subject !== undefined && this.#isKnownSuspect(subject)) {
-      return true;
-    }
-    if (this.#breaker.state(nowMs) === 'half-open') this.#failedProbes += 1;
+    const isSuspect = error.kind === 'server' && !GATEWAY_STATUSES.has(error.status ?? 0);
+    const isKnown = isSuspect && subject !== undefined && this.#isKnownSuspect(subject);
+    const isProbe = this.#breaker.state(nowMs) === 'half-open';
+    if (isKnown && !isProbe) return true;
+    if (isProbe) this.#failedProbes += 1;
     let costsAttempt = this.#breaker.failed(nowMs, runtime.random());
     // The browser knows that it is offline, or the lane retries too much already: no need to count
     // up to the threshold.
     const mustPause = costsAttempt && (!runtime.isOnline() || !this.#budget.take());
     while (mustPause && costsAttempt) costsAttempt = this.#breaker.failed(nowMs, runtime.random());
     if (!costsAttempt) this.#announce();
-    return costsAttempt;
+    // A probe that fails prolongs the pause, whoever made it, but the suspect pays for it.
+    return costsAttempt || isKnown;
   }
 
   /** Why nothing is sent just now; null when the lane runs. */
@@ -221,8 +230,9 @@ export class Lane {
 
   #throttle(error: UploadError, nowMs: number): void {
     const { runtime } = this.#options;
-    this.#throttles += 1;
-    const asked = error.retryAfterMs ?? backoffMs(this.#throttles, 'rate_limit', 1);
+    // Requests under way together are refused together: that is one refusal.
+    if (nowMs >= this.#holdUntilMs) this.#throttles += 1;
+    const asked = error.retryAfterMs ?? this.#unaskedHoldMs(error);
     // Up to a second of jitter on top, so that many tabs do not come back as one.
     const untilMs = nowMs + asked + runtime.random() * Math.min(1_000, asked / 4 + 100);
     this.#holdUntilMs = Math.max(this.#holdUntilMs, untilMs);
@@ -231,6 +241,13 @@ export class Lane {
     this.#adaptive?.throttled(nowMs);
     this.#tick();
     this.#announce();
+  }
+
+  /** How long to wait when the other side did not say: little where its rate is known and just met. */
+  #unaskedHoldMs(error: UploadError): number {
+    const isPaced = Number.isFinite(this.#pacer.ratePerSecond);
+    if (isPaced && this.#throttles === 1) return PACED_HOLD_MS;
+    return Math.min(backoffMs(this.#throttles, error.kind, 1), LONGEST_UNASKED_HOLD_MS);
   }
 
   #countBurst(error: UploadError, nowMs: number): void {

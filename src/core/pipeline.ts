@@ -46,6 +46,8 @@ export class Pipeline {
     this.#finalize = new FinalizeStage(context, {
       isUpstreamIdle: () => this.#put.lane.active === 0 && this.#put.readyCount === 0,
       next: (upload) => this.#stored(upload),
+      // The store works, though its answers do not come through: that is no outage.
+      foundStored: () => this.#put.lane.succeeded(),
       needsBytes: (upload) => this.#credentials.accept(upload),
       onWait,
     });

@@ -85,7 +85,7 @@ export type UploadTransition =
   | { readonly type: 'put-started' }
   | { readonly type: 'put-succeeded' }
   | { readonly type: 'put-deferred'; readonly costsAttempt: boolean }
-  | { readonly type: 'put-lost' }
+  | { readonly type: 'put-lost'; readonly costsAttempt: boolean }
   | { readonly type: 'finalize-started' }
   | {
       readonly type: 'finalize-succeeded';
@@ -232,16 +232,12 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         { status: 'uploaded', checksum: upload.checksum, assetId: upload.assetId },
         { ...upload.attempts, refresh: 0 },
       );
-    case 'put-deferred': {
-      if (upload.status !== 'uploading') return upload;
-      const { checksum, assetId } = upload;
-      const attempts = spent(upload, 'put', event.costsAttempt);
-      return moved(upload, { status: 'ready', checksum, assetId }, attempts);
-    }
+    case 'put-deferred':
     case 'put-lost': {
       if (upload.status !== 'uploading') return upload;
       const { checksum, assetId } = upload;
-      return moved(upload, { status: 'put-unknown', checksum, assetId });
+      const status = event.type === 'put-lost' ? 'put-unknown' : 'ready';
+      return moved(upload, { status, checksum, assetId }, spent(upload, 'put', event.costsAttempt));
     }
     case 'finalize-started':
       if (upload.status !== 'uploaded' && upload.status !== 'put-unknown') return upload;
@@ -275,7 +271,8 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
       return moved(
         upload,
         { status: 'hashed', checksum: upload.checksum },
-        { ...spent(upload, 'put', true), finalize: 0 },
+        // A lost answer was paid for, or not, when it was lost.
+        { ...spent(upload, 'put', !upload.isPutUnknown), finalize: 0 },
       );
     case 'asset-changed': {
       const isWatched =

@@ -67,6 +67,8 @@ export class Uploader {
   #redrives = 0;
   #wasDrained = true;
   #intakes = 0;
+  /** When somebody last acted on a stop. */
+  #mendedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: UploaderParts) {
     this.#parts = parts;
@@ -88,7 +90,8 @@ export class Uploader {
       files: this.#files,
       signal: this.#lifetime.signal,
       wake: () => this.#wake(),
-      stop: (reason: StopReason, error: UploadError) => this.#stop(reason, error),
+      stop: (reason: StopReason, error: UploadError, askedMs: number) =>
+        this.#stop(reason, error, askedMs),
       apiSucceeded: () => {
         this.#mayAskToSignIn = true;
       },
@@ -207,6 +210,7 @@ export class Uploader {
       if (upload) this.#pipeline.requeue(upload);
     }
     if (target === undefined) {
+      this.#mendedMs = this.#parts.runtime.now();
       this.#mayAskToSignIn = true;
       this.#pipeline.resetLanes();
     }
@@ -369,8 +373,9 @@ export class Uploader {
     this.#intake.forget(upload);
   }
 
-  #stop(reason: StopReason, error: UploadError): void {
-    if (!this.#brake.stopFor(reason)) return;
+  #stop(reason: StopReason, error: UploadError, askedMs: number): void {
+    // Sent before the reason was mended: the answer of a session that has ended already.
+    if (askedMs < this.#mendedMs || !this.#brake.stopFor(reason)) return;
     this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
     this.#snapshots.changed();
     const { onUnauthenticated, runtime } = this.#parts;
@@ -380,6 +385,7 @@ export class Uploader {
     const signIn = async () => {
       await onUnauthenticated();
       this.#brake.release();
+      this.#mendedMs = runtime.now();
       this.#snapshots.changed();
       this.#wake();
     };

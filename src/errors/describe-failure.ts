@@ -4,14 +4,16 @@ import type { UploadErrorCode, UploadFailure } from './upload-error.ts';
 const ADVICE: Partial<Record<UploadErrorCode, string>> = {
   network_failed: 'The connection failed. Check the network, then retry.',
   stalled: 'The upload stopped moving. Check the network, then retry.',
-  unexpected_response:
+  intercepted:
     'Something between this page and the server answered in its place. Sign in to the network, then retry.',
+  unexpected_response:
+    'The server did not answer as expected. Its version may be another one: reload the page, then retry.',
   store_blocked:
     'This page may not write to the object store. Its CORS rules must allow this page, and no extension may block it.',
   store_misconfigured:
     'The object store refuses the server’s signatures. Check its keys, its region and both clocks.',
   file_unreadable:
-    'The file can no longer be read. It was moved, renamed or deleted: add it again.',
+    'The file can no longer be read: it was moved, renamed, changed or deleted, or this page lost its permission. Add it again.',
   file_changed: 'The file changed while it was uploaded. Retry to upload it as it is now.',
   checksum_mismatch: 'The file changed while it was uploaded. Retry to upload it as it is now.',
   size_mismatch: 'The file changed while it was uploaded. Retry to upload it as it is now.',

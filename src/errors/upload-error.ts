@@ -24,6 +24,7 @@ export type FailureAction =
 const LOCAL_CODES = {
   network_failed: { kind: 'network', action: 'transient' },
   stalled: { kind: 'network', action: 'transient' },
+  intercepted: { kind: 'network', action: 'transient' },
   unexpected_response: { kind: 'server', action: 'transient' },
   store_refused: { kind: 'invalid', action: 'permanent' },
   store_blocked: { kind: 'network', action: 'halt' },

@@ -4,7 +4,7 @@ import type { ResolvedBehaviour } from './fault-options.ts';
 
 /** Changes of so long are sent together. */
 const COALESCE_MS = 10;
-/** Below the 30 s after which common proxies close a silent connection. */
+/** Below the 30 s after which common proxies close a silent connection. An event, so that pages see it. */
 const HEARTBEAT_MS = 15_000;
 /** How long a stream that reverses waits for a newer event before it sends the one it holds. */
 const HOLD_MS = 150;
@@ -35,7 +35,7 @@ export class EventHub {
   constructor(parts: EventHubParts) {
     this.#parts = parts;
     this.#heartbeat = setInterval(() => {
-      for (const { response } of this.#streams) response.write(': \n\n');
+      for (const { response } of this.#streams) response.write('event: heartbeat\ndata:\n\n');
     }, HEARTBEAT_MS);
     this.#heartbeat.unref();
   }

@@ -26,8 +26,11 @@ export interface InvariantCheck {
   readonly texts?: readonly string[];
 }
 
-/** How late a request may start after an answer that asks to wait: it was on its way already. */
-const ON_ITS_WAY_MS = 150;
+/**
+ * How late a request may come after an answer that asks to wait: it was on its way already, perhaps
+ * behind its preflight, on a machine that does other things as well.
+ */
+const ON_ITS_WAY_MS = 500;
 /** Timers of browsers may fire a little early. */
 const EARLY_MS = 20;
 
@@ -41,6 +44,8 @@ const ENDED = new Set([
 ]);
 const STORED = new Set(['processing', 'embedding', 'searchable', 'duplicate', 'processing-failed']);
 const GIVEN_UP = new Set(['dead', 'cancelled']);
+/** What may have left an object behind, for the server to sweep. */
+const SWEPT = new Set(['dead', 'cancelled', 'rejected']);
 const THROTTLED = new Set([429, 503]);
 /** How faults of `down` are recorded. */
 const OUTAGE = 'at outage';
@@ -96,8 +101,9 @@ function assetsAreTheUploads({ uploads, server }: InvariantCheck): string[] {
 
 function bytesAreTheSources({ uploads, server, sourceChecksums }: InvariantCheck): string[] {
   const violations: string[] = [];
+  const objects = new Map(server.objects.map((object) => [object.key, object]));
   for (const asset of server.assets) {
-    const object = server.objects.find(({ key }) => key === asset.key);
+    const object = objects.get(asset.key);
     if (object && object.checksum !== asset.checksum) {
       violations.push(`I3: the stored bytes of ${asset.filename} are not those of its asset`);
     }
@@ -120,12 +126,12 @@ function objectsHaveRecords({ uploads, server }: InvariantCheck): string[] {
   for (const object of server.objects) {
     if (assetKeys.has(object.key)) continue;
     const reserved = server.reservations.find(({ key }) => key === object.key);
-    // The server sweeps what was given up on; nothing else may be left over.
-    const isGivenUp = uploads.some(
+    // Nothing else may be left over.
+    const isSwept = uploads.some(
       ({ status, name, sizeBytes }) =>
-        GIVEN_UP.has(status) && name === reserved?.filename && sizeBytes === object.sizeBytes,
+        SWEPT.has(status) && name === reserved?.filename && sizeBytes === object.sizeBytes,
     );
-    if (!isGivenUp) {
+    if (!isSwept) {
       violations.push(`I4: the object of ${reserved?.filename ?? object.key} has no asset`);
     }
   }
@@ -135,7 +141,7 @@ function objectsHaveRecords({ uploads, server }: InvariantCheck): string[] {
 function bytesWentOnce({ server, resentShare = 0.02 }: InvariantCheck): string[] {
   const puts = server.requests.filter(({ route }) => route === 'put');
   const sum = (numbers: readonly number[]) => numbers.reduce((total, bytes) => total + bytes, 0);
-  const accepted = puts.filter(({ status }) => isSuccess(status));
+  const accepted = puts.filter(isStoredPut);
   const unique = new Map<string, number>();
   for (const { checksum, sizeBytes } of server.assets) unique.set(checksum, sizeBytes);
   for (const { checksum, sizeBytes } of server.reservations) unique.set(checksum, sizeBytes);
@@ -153,7 +159,7 @@ function bytesWentOnce({ server, resentShare = 0.02 }: InvariantCheck): string[]
       const name = nameOfKey(server, put.key);
       violations.push(`I5: ${name} was sent again (request ${put.n}) though it was stored`);
     }
-    if (isSuccess(put.status)) answered.set(put.key, put);
+    if (isStoredPut(put)) answered.set(put.key, put);
   }
   return violations;
 }
@@ -216,8 +222,10 @@ function nothingLeaked({ uploads, texts = [] }: InvariantCheck): string[] {
   });
 }
 
-function isSuccess(status: number | null): boolean {
-  return status !== null && status >= 200 && status < 300;
+/** The store itself said yes, not something in its place. */
+function isStoredPut({ status, faults }: RecordedRequest): boolean {
+  const isSuccess = status !== null && status >= 200 && status < 300;
+  return isSuccess && !faults.some((fault) => /^(captive-portal|status) /.test(fault));
 }
 
 function nameOf(uploads: readonly CheckedUpload[], checksum: string): string {

@@ -2,6 +2,7 @@ import ky, { type KyInstance } from 'ky';
 import type { z } from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { isHtmlPage } from './html-page.ts';
 import { parseJson } from './parse-json.ts';
 import { type FailedAnswer, toAnswerError } from './read-problem.ts';
 
@@ -50,7 +51,8 @@ export class ApiClient {
    * POSTs `json` and checks the answer.
    *
    * @throws UploadError by the answer's code; `network_failed` without an answer;
-   * `unexpected_response` when the answer is not the server's
+   * `intercepted` when a portal's page came instead; `unexpected_response` when the answer is not the
+   * server's
    */
   post<T extends z.ZodMiniType>(
     path: string,
@@ -76,6 +78,10 @@ export class ApiClient {
     if (!isOk) throw toAnswerError(received, this.#runtime.epochNow());
     const answer = schema.safeParse(parseJson(body));
     if (answer.success) return answer.data;
+    if (isHtmlPage(body)) {
+      const message = 'Something between this page and the server answered in its place.';
+      throw new UploadError('intercepted', message, { status });
+    }
     const message = `${path} did not answer as a Bulkhead server does.`;
     throw new UploadError('unexpected_response', message, { status });
   }

@@ -1,12 +1,20 @@
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
 import type { PutOutcome, PutRequest } from './adapter.ts';
+import { isHtmlPage } from './html-page.ts';
 import { toAnswerError } from './read-problem.ts';
 
 /** No byte moved for so long: the upload hangs. Slow is fine, as long as it moves. */
 const SENDING_STALL_MS = 30_000;
 /** All bytes are out and the store is silent. */
 const ANSWER_STALL_MS = 60_000;
+/**
+ * Bytes count as sent when the system takes them, and it may hold so many before they leave: on a slow
+ * link their way takes much longer than their report.
+ */
+const BUFFERED_BYTES = 256 * 1024;
+/** The slowest link that is waited for. */
+const SLOWEST_BYTES_PER_MS = 1_024 / 1_000;
 
 /**
  * One PUT by XMLHttpRequest, the only way to upload progress in every browser. There is no total
@@ -21,6 +29,7 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
     const xhr = new XMLHttpRequest();
     let timer: TimerHandle | undefined;
     let isFullySent = false;
+    const startMs = runtime.now();
 
     const settle = (action: () => void) => {
       if (timer !== undefined) runtime.clearTimer(timer);
@@ -52,10 +61,14 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
     xhr.upload.onload = () => {
       isFullySent = true;
       onProgress(body.size);
-      watch(ANSWER_STALL_MS);
+      watch(ANSWER_STALL_MS + bufferedMs(body.size, runtime.now() - startMs));
     };
     xhr.onload = () => {
       const { status, responseText } = xhr;
+      if (isIntercepted(xhr, credential.uploadUrl)) {
+        const message = 'Something between this page and the store answered in its place.';
+        return fail(new UploadError('intercepted', message, { status }));
+      }
       if (status >= 200 && status < 300) return settle(() => resolve('stored'));
       const header = (name: string) => xhr.getResponseHeader(name);
       fail(toAnswerError({ status, body: responseText, header }, runtime.epochNow()));
@@ -74,4 +87,23 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
     watch(SENDING_STALL_MS);
     xhr.send(body);
   });
+}
+
+/**
+ * A captive portal answers 200 with a page of its own, or redirects to it, which XHR follows.
+ */
+function isIntercepted(
+  { status, responseText, responseURL }: XMLHttpRequest,
+  url: string,
+): boolean {
+  if (status < 200 || status >= 300) return false;
+  const isElsewhere = responseURL !== '' && responseURL !== new URL(url, location.href).href;
+  return isElsewhere || isHtmlPage(responseText);
+}
+
+/** How long what the system still holds may take, at the speed of what must have left before it. */
+function bufferedMs(sizeBytes: number, sendingMs: number): number {
+  const leftBytes = sizeBytes - BUFFERED_BYTES;
+  const seenPerMs = leftBytes > 0 ? leftBytes / Math.max(sendingMs, 1) : 0;
+  return Math.min(sizeBytes, BUFFERED_BYTES) / Math.max(seenPerMs, SLOWEST_BYTES_PER_MS);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AddInput, collectFiles } from '../../src/core/intake/collect-files.ts';
+import { dropOf, fileEntry, folderEntry } from '../support/folder-drop.ts';
 
 async function collect(input: AddInput): Promise<{ path: string; isReadable: boolean }[]> {
   const found: { path: string; isReadable: boolean }[] = [];
@@ -10,41 +11,6 @@ async function collect(input: AddInput): Promise<{ path: string; isReadable: boo
 }
 
 const photo = (name: string) => new File(['x'], name, { type: 'image/jpeg' });
-
-function fileEntry(fullPath: string, file: File | DOMException): unknown {
-  return {
-    isFile: true,
-    isDirectory: false,
-    fullPath,
-    file: (resolve: (file: File) => void, reject: (error: DOMException) => void) =>
-      file instanceof File ? resolve(file) : reject(file),
-  };
-}
-
-/** Lists at most 100 entries a call, as Chromium does. */
-function folderEntry(fullPath: string, children: readonly unknown[] | DOMException): unknown {
-  let at = 0;
-  return {
-    isFile: false,
-    isDirectory: true,
-    fullPath,
-    createReader: () => ({
-      readEntries(resolve: (entries: unknown[]) => void, reject: (error: DOMException) => void) {
-        if (children instanceof DOMException) return reject(children);
-        resolve(children.slice(at, at + 100));
-        at += 100;
-      },
-    }),
-  };
-}
-
-/** A DataTransfer with folders, which a page cannot make by itself. */
-function dropOf(entries: readonly unknown[]): DataTransfer {
-  const drop = new DataTransfer();
-  const items = entries.map((entry) => ({ kind: 'file', webkitGetAsEntry: () => entry }));
-  Object.defineProperty(drop, 'items', { value: items });
-  return drop;
-}
 
 describe('collecting files', () => {
   it('takes arrays, file lists and async iterables', async () => {

@@ -131,6 +131,8 @@ describe('a PUT', () => {
     const signal = AbortSignal.abort();
     const request = { credential, body, signal, onProgress: () => {} };
     await expect(xhrPut(request, systemRuntime())).rejects.toMatchObject({ code: 'cancelled' });
-    expect((await seen()).puts).toEqual([]);
+    // One of the test before may arrive only now.
+    const { puts } = await seen();
+    expect(puts.filter(({ key }) => key === credential.pathname)).toEqual([]);
   });
 });

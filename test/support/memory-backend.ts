@@ -28,7 +28,21 @@ export interface BackendFaults {
 interface Reservation {
   readonly assetId: string;
   readonly checksum: string;
+  readonly clientId: string;
+  readonly name: string;
+  readonly sizeBytes: number;
   finalizedAs?: string;
+}
+
+/** One request, and its answer as far as one came. */
+export interface MemoryRequest {
+  readonly route: 'credentials' | 'put' | 'finalize';
+  readonly key?: string;
+  readonly sizeBytes?: number;
+  readonly atMs: number;
+  endedAtMs?: number;
+  status?: number;
+  retryAfterMs?: number;
 }
 
 /**
@@ -40,12 +54,19 @@ export class MemoryBackend {
   readonly runtime: VirtualRuntime;
   readonly faults: BackendFaults;
   readonly putLatencyMs: number;
+  readonly finalizeLatencyMs: number;
   readonly credentialTtlMs: number;
   readonly reservations = new Map<string, Reservation>();
   readonly objects = new Map<string, number>();
   /** Asset by checksum: what the library holds. */
   readonly library = new Map<string, string>();
   readonly puts = new Map<string, number>();
+  /** What was sent, and what came of it. */
+  readonly requests: MemoryRequest[] = [];
+  /** What is stored, by key. */
+  readonly bodies = new Map<string, Blob>();
+  /** How far the server's clock is ahead of the client's monotonic one. */
+  clockAheadMs = 0;
   credentialCalls = 0;
   finalizeCalls = 0;
   finalizedItems = 0;
@@ -56,16 +77,18 @@ export class MemoryBackend {
   #version = 0;
   #nextAsset = 1;
   #listener: WatchListener | undefined;
+  readonly #grantedMs = new Map<string, number>();
   readonly #changes = new Map<string, AssetChange>();
 
   constructor(
     runtime: VirtualRuntime,
     faults: BackendFaults = {},
-    { putLatencyMs = 40, credentialTtlMs = 300_000 } = {},
+    { putLatencyMs = 40, credentialTtlMs = 300_000, finalizeLatencyMs = 10 } = {},
   ) {
     this.runtime = runtime;
     this.faults = faults;
     this.putLatencyMs = putLatencyMs;
+    this.finalizeLatencyMs = finalizeLatencyMs;
     this.credentialTtlMs = credentialTtlMs;
   }
 
@@ -75,21 +98,28 @@ export class MemoryBackend {
       name: 'memory',
       capabilities: { maxConcurrency, maxBatchFiles: 500 },
       isStoreReachable: async () => reachable,
-      credentials: async (files) => {
-        const call = ++this.credentialCalls;
-        await this.runtime.sleep(5);
-        this.faults.credentials?.(files, call);
-        return files.map((file) => this.#reserve(file));
+      credentials: (files) =>
+        this.#recorded({ route: 'credentials' }, async () => {
+          const call = ++this.credentialCalls;
+          await this.runtime.sleep(5);
+          this.faults.credentials?.(files, call);
+          return files.map((file) => this.#reserve(file));
+        }),
+      put: (request) => {
+        const { pathname: key } = request.credential;
+        return this.#recorded({ route: 'put', key, sizeBytes: request.body.size }, () =>
+          this.#put(request),
+        );
       },
-      put: (request) => this.#put(request),
-      finalize: async (items) => {
-        const call = ++this.finalizeCalls;
-        await this.runtime.sleep(10);
-        this.faults.finalize?.(items, call);
-        const results = items.map((item) => this.#finalize(item));
-        this.faults.finalized?.(call);
-        return results;
-      },
+      finalize: (items) =>
+        this.#recorded({ route: 'finalize' }, async () => {
+          const call = ++this.finalizeCalls;
+          await this.runtime.sleep(this.finalizeLatencyMs);
+          this.faults.finalize?.(items, call);
+          const results = items.map((item) => this.#finalize(item));
+          this.faults.finalized?.(call);
+          return results;
+        }),
       watch: (listener) => {
         this.watchers += 1;
         this.#listener = listener;
@@ -115,12 +145,42 @@ export class MemoryBackend {
     this.#listener = undefined;
   }
 
-  #reserve({ id, checksum }: CredentialRequest) {
+  /** Where an asset stands. */
+  stageOf(assetId: string): AssetStage {
+    return this.#changes.get(assetId)?.stage ?? 'processing';
+  }
+
+  async #recorded<T>(
+    about: Pick<MemoryRequest, 'route' | 'key' | 'sizeBytes'>,
+    answer: () => Promise<T>,
+  ): Promise<T> {
+    const request: MemoryRequest = { ...about, atMs: this.runtime.now() };
+    this.requests.push(request);
+    try {
+      const result = await answer();
+      if (result !== 'lost') request.status = 200;
+      return result;
+    } catch (error) {
+      if (error instanceof UploadError) {
+        if (error.status !== undefined) request.status = error.status;
+        if (error.retryAfterMs !== undefined) request.retryAfterMs = error.retryAfterMs;
+      }
+      throw error;
+    } finally {
+      request.endedAtMs = this.runtime.now();
+    }
+  }
+
+  #reserve({ id, checksum, name, sizeBytes }: CredentialRequest) {
     const existing = this.library.get(checksum);
     if (existing !== undefined) return { status: 'duplicate', assetId: existing } as const;
     const known = this.reservations.get(id);
-    const reservation = known ?? { assetId: `asset-${this.#nextAsset++}`, checksum };
+    const reservation = known ?? {
+      ...{ assetId: `asset-${this.#nextAsset++}`, checksum },
+      ...{ clientId: id, name, sizeBytes },
+    };
     this.reservations.set(id, reservation);
+    this.#grantedMs.set(reservation.assetId, this.runtime.now() + this.clockAheadMs);
     const credential = {
       uploadUrl: `memory:${reservation.assetId}`,
       assetId: reservation.assetId,
@@ -142,15 +202,20 @@ export class MemoryBackend {
     this.maxConcurrentPuts = Math.max(this.maxConcurrentPuts, this.#concurrentPuts);
     try {
       this.faults.connect?.(key);
+      const ageMs = this.runtime.now() + this.clockAheadMs - (this.#grantedMs.get(key) ?? 0);
       await this.runtime.sleep(this.putLatencyMs / 2);
       if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
       onProgress(body.size / 2);
       this.faults.connect?.(key);
       await this.runtime.sleep(this.putLatencyMs / 2);
       if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
+      if (ageMs > this.credentialTtlMs) {
+        throw new UploadError('url_expired', 'expired', { status: 403 });
+      }
       this.faults.put?.(key, attempt);
       if (this.objects.has(key)) throw new UploadError('already_exists', 'exists', { status: 412 });
       this.objects.set(key, body.size);
+      this.bodies.set(key, body);
       onProgress(body.size);
       return this.faults.putStored?.(key, attempt) ?? 'stored';
     } finally {

@@ -22,7 +22,7 @@ const EVENTS: readonly [label: string, event: UploadTransition][] = [
   ['put-started', { type: 'put-started' }],
   ['put-succeeded', { type: 'put-succeeded' }],
   ['put-deferred', { type: 'put-deferred', costsAttempt: true }],
-  ['put-lost', { type: 'put-lost' }],
+  ['put-lost', { type: 'put-lost', costsAttempt: true }],
   ['finalize-started', { type: 'finalize-started' }],
   ['finalize-succeeded', finalized(false, true)],
   ['finalize-succeeded (processed already)', finalized(false, false)],

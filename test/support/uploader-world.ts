@@ -14,18 +14,20 @@ export interface World {
   finish(limitMs?: number): Promise<void>;
 }
 
-/** SHA-256's shape on virtual time: equal text gives an equal checksum. */
+/** SHA-256's shape: equal text gives an equal checksum. */
+export function textChecksum(text: string): string {
+  const bytes = Array.from(new TextEncoder().encode(text));
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.padEnd(64, '0').slice(0, 64);
+}
+
+/** {@link textChecksum} on virtual time. */
 export function textHasher(runtime: VirtualRuntime): Hasher {
   return {
     async hash(file) {
       const text = await file.text();
       await runtime.sleep(2);
-      return Array.from(new TextEncoder().encode(text), (byte) =>
-        byte.toString(16).padStart(2, '0'),
-      )
-        .join('')
-        .padEnd(64, '0')
-        .slice(0, 64);
+      return textChecksum(text);
     },
   };
 }
@@ -34,7 +36,7 @@ export function createWorld(
   faults: BackendFaults = {},
   options: Partial<UploaderOptions> & {
     seed?: number;
-    backend?: { putLatencyMs?: number; credentialTtlMs?: number };
+    backend?: { putLatencyMs?: number; credentialTtlMs?: number; finalizeLatencyMs?: number };
     maxConcurrency?: number;
     reachable?: boolean;
   } = {},

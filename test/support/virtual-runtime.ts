@@ -13,6 +13,7 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 export class VirtualRuntime implements Runtime {
   readonly errors: unknown[] = [];
   #nowMs = 0;
+  #skewMs = 0;
   #timers: Timer[] = [];
   #nextId = 1;
   #seed: number;
@@ -28,7 +29,7 @@ export class VirtualRuntime implements Runtime {
   }
 
   epochNow(): number {
-    return 1_800_000_000_000 + this.#nowMs;
+    return 1_800_000_000_000 + this.#nowMs + this.#skewMs;
   }
 
   setTimer(callback: () => void, delayMs: number): TimerHandle {
@@ -74,6 +75,18 @@ export class VirtualRuntime implements Runtime {
 
   reportError(error: unknown): void {
     this.errors.push(error);
+  }
+
+  /** Somebody sets the wall clock, or the machine slept and its monotonic clock stood still. */
+  jumpWallClock(byMs: number): void {
+    this.#skewMs += byMs;
+    for (const callback of this.#connectivity) callback();
+  }
+
+  /** The machine slept and all its clocks went on: timers that were due meanwhile fire late. */
+  oversleep(byMs: number): void {
+    this.#nowMs += byMs;
+    for (const callback of this.#connectivity) callback();
   }
 
   /** Resolves after so many virtual milliseconds. */

@@ -84,7 +84,14 @@ describe('the Bulkhead adapter', () => {
     post('/api/upload-urls', () => HttpResponse.html('<h1>Hotel Wi-Fi: please sign in</h1>'));
     await expect(
       bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal),
-    ).rejects.toMatchObject({ code: 'unexpected_response', action: 'transient' });
+    ).rejects.toMatchObject({ code: 'intercepted', kind: 'network', action: 'transient' });
+  });
+
+  it('takes an answer of another shape for another version’s, not for the network’s', async () => {
+    post('/api/upload-urls', () => HttpResponse.json({ uploads: [] }));
+    await expect(
+      bulkheadAdapter({ baseUrl: BASE }).credentials([file], signal),
+    ).rejects.toMatchObject({ code: 'unexpected_response', kind: 'server', action: 'transient' });
   });
 
   it('calls a server that cannot be reached a network failure', async () => {

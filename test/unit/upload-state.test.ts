@@ -25,11 +25,11 @@ const transitions: fc.Arbitrary<UploadTransition> = fc.oneof(
   ...(['hash-started', 'credential-requested', 'put-started', 'put-succeeded'] as const).map(
     (type) => fc.constant({ type }),
   ),
-  ...(
-    ['finalize-started', 'put-lost', 'bytes-missing', 'cancelled', 'retried', 'boosted'] as const
-  ).map((type) => fc.constant({ type })),
+  ...(['finalize-started', 'bytes-missing', 'cancelled', 'retried', 'boosted'] as const).map(
+    (type) => fc.constant({ type }),
+  ),
   fc.constant({ type: 'hash-succeeded', checksum: 'c' } as const),
-  ...(['hash-deferred', 'credential-deferred', 'put-deferred'] as const).map((type) =>
+  ...(['hash-deferred', 'credential-deferred', 'put-deferred', 'put-lost'] as const).map((type) =>
     fc.record({ type: fc.constant(type), costsAttempt: fc.boolean() }),
   ),
   fc.record({ type: fc.constant('finalize-deferred' as const), costsAttempt: fc.boolean() }),

@@ -56,13 +56,16 @@ export class Pacer {
     this.#throttledMs = Math.max(this.#throttledMs, resumeMs);
     this.#nextStartMs = Math.max(this.#nextStartMs, resumeMs);
     if (isSameEvent) return;
-    // Refused again before anything was accepted: that tells nothing about the rate.
-    if (this.#accepted === 0 && this.#perMs !== Number.POSITIVE_INFINITY) return;
+    if (this.#accepted === 0) {
+      // Closed, not narrow: that tells no rate, and the time does not count for the next estimate.
+      this.#sinceMs = nowMs;
+      return;
+    }
     const spanMs = nowMs - this.#sinceMs;
     const canEstimate =
       (spanMs >= MIN_SPAN_MS && this.#accepted >= MIN_ACCEPTED) ||
       (spanMs >= LONG_SPAN_MS && this.#accepted >= 1);
-    const guess = Math.max(this.#accepted, 1) / Math.max(spanMs || 0, MIN_SPAN_MS);
+    const guess = this.#accepted / Math.max(spanMs || 0, MIN_SPAN_MS);
     const seenPerMs = canEstimate ? this.#accepted / spanMs : Math.min(this.#perMs / 2, guess);
     this.#peakPerMs = Math.max(this.#peakPerMs, seenPerMs);
     this.#perMs = Math.min(this.#perMs, seenPerMs) * CAUTION;

@@ -1,3 +1,4 @@
+import { toFileError } from '../../errors/file-error.ts';
 import { UploadError } from '../../errors/upload-error.ts';
 
 /** Says when it was the file and not the network: browsers report both as a failed connection. */
@@ -12,8 +13,11 @@ export async function explainPutFailure(
   if (error.kind !== 'network' || !body) return error;
   try {
     await body.slice(0, 1).arrayBuffer();
+    // Of a file that was cut off the beginning is still there.
+    await body.slice(-1).arrayBuffer();
     return error;
   } catch (cause) {
-    return new UploadError('file_unreadable', 'The file can no longer be read.', { cause });
+    const message = 'The file can no longer be read.';
+    return toFileError(cause) ?? new UploadError('file_unreadable', message, { cause });
   }
 }

@@ -7,7 +7,14 @@ import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
 import { Linger } from './linger.ts';
 import { type FailedEnding, runBatch } from './run-batch.ts';
-import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from './stage.ts';
+import {
+  judgeFailure,
+  MAX_FREE_TRIES,
+  type Stage,
+  type StageContext,
+  stillIn,
+  takeable,
+} from './stage.ts';
 
 const BATCH_FILES = 100;
 /** How long the first upload of a batch waits for company. */
@@ -18,6 +25,8 @@ export interface FinalizeStageOptions {
   readonly isUpstreamIdle: () => boolean;
   /** Takes uploads that the server acknowledged. */
   readonly next: (upload: Upload) => void;
+  /** A PUT whose answer was lost turns out to have been stored. */
+  readonly foundStored: () => void;
   /** Takes uploads whose bytes the store does not have. */
   readonly needsBytes: (upload: Upload) => void;
   readonly onWait: (wait: WaitReason) => void;
@@ -95,7 +104,9 @@ export class FinalizeStage implements Stage {
 
   #settle(id: string, { asset }: Settled): void {
     const { ledger } = this.#context;
-    if (!stillIn(ledger, id, 'finalizing')) return;
+    const upload = stillIn(ledger, id, 'finalizing');
+    if (!upload) return;
+    if (upload.isPutUnknown) this.#options.foundStored();
     const { id: assetId, isDuplicate, needsProcessing } = asset;
     const event = { type: 'finalize-succeeded', assetId, isDuplicate, needsProcessing } as const;
     this.#options.next(ledger.apply(id, event));
@@ -111,7 +122,9 @@ export class FinalizeStage implements Stage {
     if (isMissing && (upload.isPutUnknown || judged.isGivenUp)) {
       const isUrgent = upload.priority === 'urgent';
       const limit = isUrgent ? URGENT_MAX_ATTEMPTS : MAX_ATTEMPTS.put;
-      if (upload.attempts.put + 1 < limit) {
+      // A lost answer was paid for when it was lost, unless there was an outage: even then not for ever.
+      const spent = upload.attempts.put + (upload.isPutUnknown ? 0 : 1);
+      if (spent < limit && this.#context.attemptLog.countOf(id) < MAX_FREE_TRIES) {
         this.#options.needsBytes(ledger.apply(id, { type: 'bytes-missing' }));
         return;
       }

@@ -19,6 +19,8 @@ import {
 
 /** A credential is not used in its last seconds: the PUT must begin before it expires. */
 const EXPIRY_MARGIN_MS = 15_000;
+/** Nor is one that lives shortly refused at once for that. */
+const MARGIN_SHARE = 0.5;
 /** A store that refuses a fresh credential too refuses the file. */
 const MAX_REFRESHES = 1;
 /** A store that refused so many files, and took none, will refuse the next one as well. */
@@ -30,7 +32,17 @@ const IN_FLIGHT_BUDGET_BYTES = 256 * 1024 * 1024;
 
 interface HeldCredential {
   readonly credential: Credential;
+  /** By the monotonic clock, which the person cannot set. */
   readonly expiresMs: number;
+  /** By the wall clock too: while a machine sleeps, some browsers' monotonic clocks stand still. */
+  readonly expiresEpochMs: number;
+}
+
+interface FailedPut {
+  readonly credential: Credential;
+  readonly error: UploadError;
+  readonly sentBytes: number;
+  readonly startMs: number;
 }
 
 export interface PutStageOptions {
@@ -88,8 +100,12 @@ export class PutStage implements Stage {
   }
 
   hold(id: string, credential: Credential): void {
-    const expiresMs = this.#context.runtime.now() + credential.expiresInMs - EXPIRY_MARGIN_MS;
-    this.#credentials.set(id, { credential, expiresMs });
+    const { runtime } = this.#context;
+    const { expiresInMs } = credential;
+    const usableMs = expiresInMs - Math.min(EXPIRY_MARGIN_MS, expiresInMs * MARGIN_SHARE);
+    const expiresMs = runtime.now() + usableMs;
+    const expiresEpochMs = runtime.epochNow() + usableMs;
+    this.#credentials.set(id, { credential, expiresMs, expiresEpochMs });
   }
 
   accept(upload: Upload, delayMs = 0): void {
@@ -108,7 +124,7 @@ export class PutStage implements Stage {
       const upload = takeable(this.#context, id, 'ready');
       if (!upload) continue;
       const held = this.#credentials.get(id);
-      if (!held || held.expiresMs <= runtime.now()) {
+      if (!held || this.#isExpired(held)) {
         this.#renew(id, false);
         continue;
       }
@@ -132,6 +148,11 @@ export class PutStage implements Stage {
     for (const controller of this.#aborts.values()) controller.abort();
   }
 
+  #isExpired({ expiresMs, expiresEpochMs }: HeldCredential): boolean {
+    const { runtime } = this.#context;
+    return expiresMs <= runtime.now() || expiresEpochMs <= runtime.epochNow();
+  }
+
   #mustWaitForCap(): boolean {
     const { runtime, wake } = this.#context;
     const waitMs = this.#cap.waitMs(runtime.now());
@@ -145,7 +166,7 @@ export class PutStage implements Stage {
   }
 
   async #put({ id, sizeBytes }: Upload, credential: Credential): Promise<void> {
-    const { adapter, files, ledger, runtime, telemetry } = this.#context;
+    const { adapter, attemptLog, files, ledger, runtime, telemetry } = this.#context;
     const startMs = runtime.now();
     const controller = new AbortController();
     this.#aborts.set(id, controller);
@@ -174,42 +195,43 @@ export class PutStage implements Stage {
         this.#finish(id, { type: 'put-succeeded' });
       } else {
         const error = new UploadError('network_failed', 'The store’s answer was lost.');
-        this.lane.failed(error, id);
-        this.#finish(id, { type: 'put-lost' });
+        const failure = error.toFailure();
+        attemptLog.add(id, { stage: 'put', atMs: runtime.epochNow(), failure });
+        this.#finish(id, { type: 'put-lost', costsAttempt: this.lane.failed(error, id) });
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
       const error = await explainPutFailure(toUploadError(cause), files.get(id));
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
-      if (!controller.signal.aborted) await this.#fail(id, credential, error, sentBytes);
+      if (controller.signal.aborted) return;
+      await this.#fail(id, { credential, error, sentBytes, startMs });
     } finally {
       this.#inFlightBytes -= sizeBytes;
       if (this.#aborts.get(id) === controller) this.#aborts.delete(id);
     }
   }
 
-  #finish(id: string, event: { type: 'put-succeeded' | 'put-lost' }): void {
+  #finish(
+    id: string,
+    event: { type: 'put-succeeded' } | { type: 'put-lost'; costsAttempt: boolean },
+  ): void {
     if (!stillIn(this.#context.ledger, id, 'uploading')) return;
     this.#credentials.delete(id);
     this.#options.next(this.#context.ledger.apply(id, event));
   }
 
-  async #fail(
-    id: string,
-    credential: Credential,
-    failure: UploadError,
-    sentBytes: number,
-  ): Promise<void> {
+  async #fail(id: string, put: FailedPut): Promise<void> {
+    const { credential, error: failure, sentBytes, startMs } = put;
     const { ledger } = this.#context;
-    const wasStopped = haltsOn(this.#context, failure);
+    const wasStopped = haltsOn(this.#context, failure, startMs);
     const costsAttempt = !wasStopped && this.lane.failed(failure, id);
     const isBlocked =
       !wasStopped && sentBytes === 0 && (await this.#isBlocked(failure, credential));
     const error = isBlocked
       ? new UploadError('store_blocked', 'The store is there, but this page may not write to it.')
       : failure;
-    if (isBlocked) haltsOn(this.#context, error);
+    if (isBlocked) haltsOn(this.#context, error, startMs);
 
     const upload = stillIn(ledger, id, 'uploading');
     if (!upload) return;
@@ -227,7 +249,7 @@ export class PutStage implements Stage {
     if (error.action === 'refresh' || judged.isGivenUp) {
       this.#credentials.delete(id);
       ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });
-      this.#countRefusal(error);
+      this.#countRefusal(error, startMs);
       return;
     }
     const deferred = { type: 'put-deferred', costsAttempt: judged.costsAttempt } as const;
@@ -242,12 +264,12 @@ export class PutStage implements Stage {
     return (await adapter.isStoreReachable?.(credential)) ?? false;
   }
 
-  #countRefusal(error: UploadError): void {
+  #countRefusal(error: UploadError, startMs: number): void {
     if (error.code !== 'url_invalid' && error.code !== 'store_refused') return;
     this.#refusals += 1;
     if (this.#refusals < REFUSALS_TO_STOP || this.lane.hasEverSucceeded) return;
     this.#refusals = 0;
-    this.#context.stop('store_refused', error);
+    this.#context.stop('store_refused', error, startMs);
   }
 
   #renew(id: string, isRefused: boolean): void {

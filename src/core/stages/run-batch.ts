@@ -51,7 +51,7 @@ export async function runBatch<Result extends { readonly status: string }>(
     const error = toUploadError(cause);
     const { code } = error;
     telemetry.span(stage, startMs, { uploadId: null, outcome: 'failed', code, files });
-    const isHalted = haltsOn(context, error);
+    const isHalted = haltsOn(context, error, startMs);
     const costsAttempt = !isHalted && lane.failed(error);
     for (const { id } of batch) fail(id, error, costsAttempt, 'gave-up');
   }

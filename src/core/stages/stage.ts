@@ -26,8 +26,12 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** Something changed: let every stage look for work soon. */
   wake(): void;
-  /** Nothing more can be done until a person (or the application) acts: pauses everything. */
-  stop(reason: StopReason, error: UploadError): void;
+  /**
+   * Nothing more can be done until a person (or the application) acts: pauses everything.
+   *
+   * @param askedMs when the request was sent: one of before the last mending says nothing new
+   */
+  stop(reason: StopReason, error: UploadError, askedMs: number): void;
   /** The API did what it was asked: whoever was signed out is signed in again. */
   apiSucceeded(): void;
   /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
@@ -68,7 +72,7 @@ export function takeable<S extends UploadStatus>(
  * Tries that cost nothing, while the other side is alive, after which an upload is given up all the
  * same: about 20 minutes. It may be what breaks the other side, or what the way does not let through.
  */
-const MAX_FREE_TRIES = 40;
+export const MAX_FREE_TRIES = 40;
 
 /** What a failed step comes to: given up, or tried again after `delayMs`. */
 export interface FailedStep {
@@ -111,10 +115,10 @@ export function judgeFailure(
   return { isGivenUp: isSuspect || !again, costsAttempt: true, delayMs };
 }
 
-/** Pauses everything when only somebody's act can help. @returns whether it did */
-export function haltsOn(context: StageContext, error: UploadError): boolean {
+/** Pauses everything when only somebody's act can help. @returns whether that is so */
+export function haltsOn(context: StageContext, error: UploadError, askedMs: number): boolean {
   if (error.action !== 'halt') return false;
-  context.stop(HALTS[error.code] ?? 'store_refused', error);
+  context.stop(HALTS[error.code] ?? 'store_refused', error, askedMs);
   return true;
 }
 
