@@ -95,7 +95,8 @@ export class Lane {
     const nowMs = this.#options.runtime.now();
     const resumeMs = Math.max(this.#holdUntilMs, this.#pacer.nextStartMs);
     if (nowMs < resumeMs) {
-      this.#adaptive?.starved();
+      // Only where a slot stands free is the pace what holds the lane back, and not its limit.
+      if (this.active < this.#queue.concurrency) this.#adaptive?.starved();
       this.#wakeAt(resumeMs);
       return 0;
     }
@@ -237,7 +238,9 @@ export class Lane {
     const untilMs = nowMs + asked + runtime.random() * Math.min(1_000, asked / 4 + 100);
     this.#holdUntilMs = Math.max(this.#holdUntilMs, untilMs);
     // A 503 is an outage with good manners: it says when to come back, not how fast.
-    if (error.kind === 'rate_limit') this.#pacer.throttled(nowMs, this.#holdUntilMs);
+    if (error.kind === 'rate_limit') {
+      this.#pacer.throttled(nowMs, this.#holdUntilMs, error.retryAfterMs !== undefined);
+    }
     this.#adaptive?.throttled(nowMs);
     this.#tick();
     this.#announce();
@@ -246,7 +249,7 @@ export class Lane {
   /** How long to wait when the other side did not say: little where its rate is known and just met. */
   #unaskedHoldMs(error: UploadError): number {
     const isPaced = Number.isFinite(this.#pacer.ratePerSecond);
-    if (isPaced && this.#throttles === 1) return PACED_HOLD_MS;
+    if (isPaced && this.#throttles <= 1) return PACED_HOLD_MS;
     return Math.min(backoffMs(this.#throttles, error.kind, 1), LONGEST_UNASKED_HOLD_MS);
   }
 

@@ -286,9 +286,9 @@ export class Uploader {
     return format === 'csv' ? manifestToCsv(entries) : JSON.stringify(entries, null, 2);
   }
 
-  /** Latencies of each stage, retries by cause. */
+  /** Latencies of each stage, retries by cause, and how fast it goes. */
   telemetry(): TelemetryReport {
-    return this.#telemetry.report();
+    return this.#telemetry.report(this.#ledger.bytesPerSecond(), this.#pipeline.concurrency);
   }
 
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */

@@ -29,6 +29,7 @@ describe('rate limits', { timeout: 60_000 }, () => {
   it.each([
     [10, 3_000],
     [50, 5_000],
+    [100, 10_000],
   ])(
     '7: without Retry-After the rate finds a limit of %i a second, and hardly ever exceeds it',
     async (perSecond, files) => {

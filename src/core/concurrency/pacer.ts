@@ -49,16 +49,21 @@ export class Pacer {
     if (this.#perMs > this.#peakPerMs * FORGET_FACTOR) this.#perMs = Number.POSITIVE_INFINITY;
   }
 
-  /** @param resumeMs when the lane may go on, as the other side asked */
-  throttled(nowMs: number, resumeMs: number): void {
+  /**
+   * @param resumeMs when the lane may go on
+   * @param isAsked whether the other side said when: then it refills just that long, else it may be full
+   *   long before, and the time says nothing about its rate
+   */
+  throttled(nowMs: number, resumeMs: number, isAsked = true): void {
     // Requests under way together are refused together: that is one refusal.
     const isSameEvent = nowMs < this.#throttledMs;
     this.#throttledMs = Math.max(this.#throttledMs, resumeMs);
     this.#nextStartMs = Math.max(this.#nextStartMs, resumeMs);
     if (isSameEvent) return;
+    const sinceMs = isAsked ? nowMs : resumeMs;
     if (this.#accepted === 0) {
       // Closed, not narrow: that tells no rate, and the time does not count for the next estimate.
-      this.#sinceMs = nowMs;
+      this.#sinceMs = sinceMs;
       return;
     }
     const spanMs = nowMs - this.#sinceMs;
@@ -70,6 +75,6 @@ export class Pacer {
     this.#peakPerMs = Math.max(this.#peakPerMs, seenPerMs);
     this.#perMs = Math.min(this.#perMs, seenPerMs) * CAUTION;
     this.#accepted = 0;
-    this.#sinceMs = nowMs;
+    this.#sinceMs = sinceMs;
   }
 }

@@ -36,6 +36,10 @@ export interface TelemetryReport {
   readonly retries: Readonly<Record<FailureKind, number>>;
   /** Requests that were answered 429 or 503. */
   readonly throttled: number;
+  /** Over the last seconds. */
+  readonly bytesPerSecond: number;
+  /** PUTs at once, as things stand. */
+  readonly concurrency: number;
 }
 
 type SpanEnd = Omit<TelemetrySpan, 'type' | 'stage' | 'startEpochMs' | 'durationMs'>;
@@ -82,7 +86,7 @@ export class Telemetry {
     this.#throttled += 1;
   }
 
-  report(): TelemetryReport {
+  report(bytesPerSecond: number, concurrency: number): TelemetryReport {
     const stages = TELEMETRY_STAGES.map(
       (stage) => [stage, this.#histograms[stage].percentiles()] as const,
     );
@@ -90,6 +94,8 @@ export class Telemetry {
       stages: Object.fromEntries(stages) as Record<TelemetryStage, Percentiles>,
       retries: { ...this.#retries },
       throttled: this.#throttled,
+      bytesPerSecond,
+      concurrency,
     };
   }
 }
