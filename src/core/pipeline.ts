@@ -154,7 +154,7 @@ export class Pipeline {
 
   #becomeDuplicate(id: string, assetId: string): void {
     const { ledger, files } = this.#context;
-    ledger.apply(id, { type: 'duplicate-found', assetId });
+    this.tracker.accept(ledger.apply(id, { type: 'duplicate-found', assetId }));
     files.delete(id);
   }
 }

@@ -23,6 +23,11 @@ export class ProcessingTracker {
   /** Uploads that are not searchable yet, by asset. Two uploads may share one asset. */
   readonly #pending = new Map<string, string>();
   readonly #early = new Map<string, AssetChange>();
+  /** Assets that failed for good. */
+  readonly #failed = new Set<string>();
+  /** How many duplicates share the fate of an asset that is not searchable (yet). */
+  readonly #sharing = new Map<string, number>();
+  #sharingCount = 0;
   #stopWatching: (() => void) | undefined;
   #isWatching = false;
   #askTimer: TimerHandle | undefined;
@@ -41,6 +46,11 @@ export class ProcessingTracker {
 
   get stats(): Stats | null {
     return this.#stats;
+  }
+
+  /** Duplicates of assets that are not searchable: of assets this page knows to be on their way, or failed. */
+  get unsearchableDuplicates(): number {
+    return this.#sharingCount;
   }
 
   /** Uploads on their way to being searchable. */
@@ -98,6 +108,7 @@ export class ProcessingTracker {
 
   /** Takes an upload that the server acknowledged. */
   accept(upload: Upload): void {
+    if (upload.status === 'duplicate') this.#share(upload.assetId);
     if (isEnded(upload.status) || !('assetId' in upload)) return;
     // Nobody will tell: then the client's part is all there is to wait for.
     if (!this.#canFollow) return;
@@ -130,8 +141,22 @@ export class ProcessingTracker {
     const upload = this.#context.ledger.apply(uploadId, event);
     if (isEnded(upload.status)) {
       this.#pending.delete(assetId);
+      if (upload.status === 'processing-failed') this.#failed.add(assetId);
+      else this.#found(assetId);
       this.#context.wake();
     }
+  }
+
+  #share(assetId: string): void {
+    if (!this.#pending.has(assetId) && !this.#failed.has(assetId)) return;
+    this.#sharing.set(assetId, (this.#sharing.get(assetId) ?? 0) + 1);
+    this.#sharingCount += 1;
+  }
+
+  #found(assetId: string): void {
+    this.#failed.delete(assetId);
+    this.#sharingCount -= this.#sharing.get(assetId) ?? 0;
+    this.#sharing.delete(assetId);
   }
 
   #armAsk(): void {

@@ -15,6 +15,8 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
   const isFollowing = pipeline.tracker.pendingCount > 0;
   const wait = isWorking && !switches.isPaused ? pipeline.wait() : null;
   const bytesPerSecond = isWorking ? ledger.bytesPerSecond() : 0;
+  // A duplicate is where its asset is.
+  const foundDuplicates = by.duplicate - pipeline.tracker.unsearchableDuplicates;
   const inLibrary = by.processing + by.embedding + by.searchable + by['processing-failed'];
   return Object.freeze({
     state: stateOf(isWorking, isFollowing, wait !== null, switches),
@@ -24,8 +26,8 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
     totalBytes: ledger.acceptedBytes,
     byStatus: Object.freeze(by),
     uploaded: inLibrary + by.duplicate,
-    processed: by.embedding + by.searchable + by.duplicate,
-    searchable: by.searchable + by.duplicate,
+    processed: by.embedding + by.searchable + foundDuplicates,
+    searchable: by.searchable + foundDuplicates,
     failed: by.rejected + by.dead + by['processing-failed'],
     duplicates: by.duplicate,
     sentBytes: ledger.sentBytes,

@@ -499,6 +499,24 @@ describe('hard cases', () => {
     },
   );
 
+  it('does not call a duplicate searchable while its asset is not', async () => {
+    const world = createWorld({
+      processing: (checksum) => (checksum.startsWith('73616d65') ? 'failed' : undefined),
+    });
+    await world.uploader.add(textFiles(3, (index) => (index < 2 ? 'same' : 'other')));
+    await world.finish();
+    expect(world.uploader.getSnapshot()).toMatchObject({
+      uploaded: 3,
+      processed: 1,
+      searchable: 1,
+      failed: 1,
+      duplicates: 1,
+    });
+    world.uploader.deadLetters.redrive('all');
+    await world.finish();
+    expect(world.uploader.getSnapshot()).toMatchObject({ processed: 3, searchable: 3, failed: 0 });
+  });
+
   it('asks to sign in once, however little it helps', async () => {
     let asked = 0;
     const world = createWorld(
