@@ -15,6 +15,8 @@ export interface SessionSummary {
   readonly leftBytes: number;
   /** Uploads that failed for good. */
   readonly failed: number;
+  /** False while a folder is still being listed: there may be more than `total`. */
+  readonly isComplete: boolean;
 }
 
 /** What one page began, and another can go on with. */
@@ -46,9 +48,9 @@ export interface StoredHandle {
 /** What is written together: all of it, or nothing. */
 export interface JournalChange {
   readonly session: SessionRecord;
-  /** Added, or put in the place of those with the same `seq`. */
+  /** Added, or put in the place of those with the same `seq`: a writer sends at most 500 at once. */
   readonly entries?: readonly JournalEntry[];
-  /** `seq`s whose entries and copies go. */
+  /** `seq`s whose entries and copies go, also if `entries` has them. */
   readonly removed?: readonly number[];
   readonly checksums?: readonly ChecksumEntry[];
   /**
@@ -59,14 +61,19 @@ export interface JournalChange {
 }
 
 /**
- * Where uploads outlive the page. Every implementation passes `describeJournal`. Methods reject with
- * what the browser said: `resilientJournal` is what the pipeline uses, and it never rejects.
+ * Where uploads outlive the page. Every implementation passes `describeJournal`. Methods reject with a
+ * `JournalError`, whose `cause` is what the browser said: `resilientJournal` is what the pipeline uses,
+ * and of it only `keepCopy` ever rejects.
+ *
+ * One page at a time writes to a session (see `SessionLocks`), and one that takes a session over reads its
+ * entries after it got the lock and before it writes.
  */
 export interface Journal {
   /** Whether what is written outlives the page. */
   readonly isDurable: boolean;
+  /** Changes are written in the order of the calls. Nothing in one may change before it is written. */
   write(change: JournalChange): Promise<void>;
-  /** The sessions of one scope, latest first. */
+  /** The sessions of one scope, by `updatedMs`, latest first. Damaged records are left out. */
   sessions(scope: string): Promise<readonly SessionRecord[]>;
   /** A session's entries, in order, some thousands at a time. */
   entries(sessionId: string): AsyncIterable<readonly JournalEntry[]>;
@@ -79,12 +86,17 @@ export interface Journal {
   /** @returns whether it could be kept: only Chromium can, of files outside the page's own storage */
   keepHandle(sessionId: string, handle: StoredHandle): Promise<boolean>;
   handles(sessionId: string): Promise<readonly StoredHandle[]>;
-  /** Keeps a copy of a file's bytes. @throws QuotaExceededError when there is no room */
+  /**
+   * Keeps a copy of a file's bytes.
+   *
+   * @throws JournalError `quota` when there is no room; `failed` where the browser stores no files, as
+   *   Safari's private windows do not
+   */
   keepCopy(sessionId: string, seq: number, file: Blob): Promise<void>;
   /** The kept copies' `seq`s, in order. */
   copies(sessionId: string): Promise<readonly number[]>;
   copy(sessionId: string, seq: number): Promise<Blob | undefined>;
   removeCopy(sessionId: string, seq: number): Promise<void>;
-  /** Ends its use. What is written afterwards is lost. */
+  /** Ends its use: writes that were called before still happen, later ones are lost. */
   close(): void;
 }
