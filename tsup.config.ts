@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
 interface Manifest {
@@ -27,8 +28,53 @@ function manifestOf(folder: string): Manifest {
 // is left over. Types come from tsc, because tsup's own need a compiler API TypeScript 7 lacks.
 const shared = { clean: false, dts: false, sourcemap: true, silent: true } satisfies Options;
 
-/** In bundles of everything: of hash-wasm's algorithms, 200 KB of them, the only one that is used. */
-const alias = { 'hash-wasm': 'hash-wasm/dist/sha256.umd.min.js' };
+/** The hash worker is built apart, and what starts it names the built script. */
+const WORKER = 'src/hashing/hash-worker.ts';
+type Plugin = NonNullable<Options['esbuildPlugins']>[number];
+
+/** Builds `own-worker.ts` with some of its words replaced. */
+function ownWorkerWith(words: string, replacement: string): Plugin {
+  return {
+    name: 'own-worker',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]hashing[\\/]own-worker\.ts$/ }, ({ path }) => ({
+        contents: readFileSync(path, 'utf8').replace(words, replacement),
+        loader: 'ts',
+      }));
+    },
+  };
+}
+
+/** In modules: `new URL('./hash-worker.js', import.meta.url)`, as users' bundlers look for it. */
+const workerOfModule = ownWorkerWith('./hash-worker.ts', './hash-worker.js');
+
+/** CommonJS has no `import.meta`: there the page hashes, or the worker that `workerUrl` names. */
+const noWorker = ownWorkerWith('import.meta.url', 'undefined');
+
+/** In the script of a `<script>` tag, which has no `import.meta`: beside that script. */
+const workerOfScriptTag: Plugin = {
+  name: 'worker-of-script-tag',
+  setup(build) {
+    build.onResolve({ filter: /\/own-worker\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.replace('own-worker.ts', 'own-worker.script-tag.ts')),
+    }));
+  },
+};
+
+/** One file that imports nothing: no bundler and no server can tear it apart. */
+function worker(outDir: string): Options {
+  return {
+    ...shared,
+    entry: { 'hash-worker': WORKER },
+    format: 'esm',
+    splitting: false,
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    noExternal: [/.*/],
+    outDir,
+  };
+}
 
 const sdk = manifestOf('./');
 const server = manifestOf('./server/');
@@ -39,15 +85,19 @@ const NODE_ENTRY = 'testing/index';
 const { [NODE_ENTRY]: testing = '', ...browserEntries } = entriesOf(sdk, './');
 
 export default defineConfig([
-  {
-    ...shared,
-    entry: browserEntries,
-    format: ['esm', 'cjs'],
-    splitting: true,
-    platform: 'browser',
-    target: 'es2022',
-    outDir: 'dist',
-  },
+  ...(['esm', 'cjs'] as const).map(
+    (format): Options => ({
+      ...shared,
+      entry: browserEntries,
+      format,
+      splitting: true,
+      platform: 'browser',
+      target: 'es2022',
+      esbuildPlugins: [format === 'esm' ? workerOfModule : noWorker],
+      outDir: 'dist',
+    }),
+  ),
+  worker('dist'),
   {
     ...shared,
     entry: { [NODE_ENTRY]: testing },
@@ -65,9 +115,7 @@ export default defineConfig([
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
-    esbuildOptions(options) {
-      options.alias = alias;
-    },
+    esbuildPlugins: [workerOfScriptTag],
     outDir: 'dist',
   },
   {
@@ -85,18 +133,18 @@ export default defineConfig([
           ...shared,
           entry: { main: page },
           format: 'esm',
-          // A chunk of a UMD module has a default export only; inlined, its names are found.
           splitting: false,
           platform: 'browser',
           target: 'es2022',
           minify: true,
           noExternal: [/.*/],
+          esbuildPlugins: [workerOfModule],
           esbuildOptions(options) {
-            options.alias = alias;
             options.conditions = ['bulkhead-source'];
           },
           outDir: 'examples/demo/dist',
         } satisfies Options,
+        worker('examples/demo/dist'),
       ]
     : []),
 ]);

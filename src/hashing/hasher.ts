@@ -2,9 +2,34 @@
 export interface Hasher {
   /**
    * @returns 64 lower-case hex digits
-   * @throws UploadError `file_unreadable` when the file is gone, `hashing_failed` otherwise
+   * @throws UploadError `file_unreadable` when the file is gone, `file_changed` when it is not the
+   *   size it was, `cancelled` after the signal, `hashing_failed` otherwise
    */
   hash(file: Blob, signal: AbortSignal): Promise<string>;
+  /** How it hashes at the moment, for diagnostics. */
+  readonly mode?: HashMode;
+  /**
+   * Ends workers; what they are hashing fails as `cancelled`. The signal ends what the page reads. A
+   * later `hash` starts workers again.
+   */
+  dispose?(): void;
+}
+
+/** How files are hashed on this page. Nothing here needs anybody to act: digests are the same. */
+export interface HashMode {
+  /** Whether the page has `crypto.subtle`: pages on plain http do not. */
+  readonly hasWebCrypto: boolean;
+  /** Larger files are hashed in slices; 0 without WebCrypto. */
+  readonly maxBufferedBytes: number;
+  /** What hashes slices: JavaScript where WASM is forbidden; `undefined` until one was hashed. */
+  readonly slices: 'wasm' | 'js' | undefined;
+  /**
+   * `blocked`: this page may not start workers, or the script is not where it should be.
+   * `given-up`: they were lost too often. In both cases the page hashes by itself.
+   */
+  readonly worker: 'unused' | 'starting' | 'running' | 'blocked' | 'given-up';
+  /** Workers that crashed or fell silent. */
+  readonly workersLost: number;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
