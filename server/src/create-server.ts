@@ -10,6 +10,7 @@ import { createTokenBucket } from './rate-limit/token-bucket.ts';
 import { createApp } from './routes/app.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
 
 /** The server kit on parts of your own. */
@@ -64,6 +65,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     authorize,
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
+    reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     stats,
     hub,

@@ -42,6 +42,7 @@ describe('who may ask', () => {
     ['GET', '/api/upload-url'],
     ['POST', '/api/upload-urls'],
     ['POST', '/api/upload-complete'],
+    ['POST', '/api/uploads/reconcile'],
     ['GET', '/api/processing-stats'],
     ['GET', '/api/sse/processing-updates'],
     ['GET', '/api/assets'],

@@ -1,4 +1,4 @@
-/** Most files in one `POST /api/upload-urls` or `POST /api/upload-complete`. */
+/** Most files in one request for credentials, to finalize, or to reconcile. */
 export const MAX_BATCH_FILES = 500;
 
 /** How long a credential may be used, in seconds, counted from its issue. */

@@ -10,10 +10,12 @@ export const checksumSchema = z
 /** An asset's id, made by the server: a UUID. */
 export const assetIdSchema = z.uuid();
 
+/** Names a file in every retry: the same id gives the same asset. Unique within the user. */
+const clientIdSchema = z.string().check(z.minLength(1), z.maxLength(128));
+
 /** What the client promises about a file before it may send it. */
 export const uploadRequestSchema = z.strictObject({
-  /** Names this file in every retry: the same id gives the same asset. Unique within the user. */
-  clientId: z.string().check(z.minLength(1), z.maxLength(128)),
+  clientId: clientIdSchema,
   filename: z.string().check(z.minLength(1)),
   /** Path relative to the folder that was added, `/` between its segments. */
   path: z.optional(z.string()),
@@ -26,7 +28,7 @@ export type UploadRequest = z.infer<typeof uploadRequestSchema>;
 
 /** `GET /api/upload-url?…`: the same as one {@link uploadRequestSchema}, in a query string. */
 export const uploadUrlQuerySchema = z.strictObject({
-  clientId: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
+  clientId: z.optional(clientIdSchema),
   filename: z.string().check(z.minLength(1)),
   mimeType: z.string().check(z.maxLength(255)),
   size: z.coerce.number().check(z.int(), z.minimum(0)),
@@ -105,3 +107,29 @@ export type FinalizeResult = z.infer<typeof finalizeResultSchema>;
 export const uploadCompleteBatchResponseSchema = z.object({
   results: z.array(finalizeResultSchema),
 });
+
+const reconcileFileSchema = z.strictObject({
+  /** As it was when the credential was asked for. */
+  clientId: clientIdSchema,
+  checksum: checksumSchema,
+});
+export type ReconcileFile = z.infer<typeof reconcileFileSchema>;
+
+/** `POST /api/uploads/reconcile`: what became of uploads whose page went away. It writes nothing. */
+export const reconcileRequestSchema = z.strictObject({
+  files: z.array(reconcileFileSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
+});
+
+/** Never better than what credentials or finalize would say of the same file. */
+export const reconcileResultSchema = z.discriminatedUnion('status', [
+  /** The user has these bytes: nothing to send, nothing to finalize. */
+  z.object({ clientId: z.string(), status: z.literal('finalized'), asset: finalizedAssetSchema }),
+  /** The store has all bytes of this very upload: finalize takes them. */
+  z.object({ clientId: z.string(), status: z.literal('uploaded'), assetId: assetIdSchema }),
+  /** Never reserved, refused, given up, or not sent: the way of a new file leads on. */
+  z.object({ clientId: z.string(), status: z.literal('unknown') }),
+]);
+export type ReconcileResult = z.infer<typeof reconcileResultSchema>;
+
+/** One result per file, in the order of the request. */
+export const reconcileResponseSchema = z.object({ results: z.array(reconcileResultSchema) });

@@ -2,6 +2,7 @@ import type { z } from 'zod/mini';
 import {
   assetChangesRequestSchema,
   MAX_JSON_BYTES,
+  reconcileRequestSchema,
   type UploadRequest,
   type UploadUrlResult,
   uploadCompleteRequestSchema,
@@ -35,6 +36,7 @@ export const API_ROUTES: readonly {
 }[] = [
   { method: 'POST', path: /^\/api\/upload-urls$/, route: 'credentials', handle: credentials },
   { method: 'POST', path: /^\/api\/upload-complete$/, route: 'finalize', handle: finalize },
+  { method: 'POST', path: /^\/api\/uploads\/reconcile$/, route: 'reconcile', handle: reconcile },
   { method: 'POST', path: /^\/api\/assets\/changes$/, route: 'changes', handle: changes },
   { method: 'GET', path: /^\/api\/processing-stats$/, route: 'stats', handle: stats },
   { method: 'GET', path: /^\/api\/sse\/processing-updates$/, route: 'events', handle: events },
@@ -97,6 +99,15 @@ async function finalize(exchange: Exchange, _path: string, parts: ApiParts): Pro
   if (result && 'asset' in result) return finish(exchange, { success: true, asset: result.asset });
   const error = result && 'error' in result ? result.error : undefined;
   await exchange.answer(problemAnswer(error?.code ?? 'internal', error?.detail));
+}
+
+async function reconcile(exchange: Exchange, _path: string, parts: ApiParts): Promise<void> {
+  const request = await read(exchange, reconcileRequestSchema);
+  const files = request.success ? request.data.files : [];
+  const subjects = files.map(({ clientId }) => parts.backend.reservationOf(clientId) ?? {});
+  await begin(exchange, 'reconcile', subjects, parts);
+  if (!request.success) return refuseRequest(exchange, request.error);
+  await finish(exchange, { results: files.map((file) => parts.backend.reconcile(file)) });
 }
 
 async function changes(exchange: Exchange, _path: string, parts: ApiParts): Promise<void> {

@@ -8,6 +8,8 @@ import {
   type FinalizeItem,
   type FinalizeResult,
   PROBLEMS,
+  type ReconcileFile,
+  type ReconcileResult,
   type Stats,
   type UploadRequest,
 } from '../protocol/index.ts';
@@ -122,6 +124,23 @@ export class FaultBackend {
     const asset = this.assets.get(reservation.finalizedAs ?? assetId);
     if (!asset) return failed({ code: 'not_found', detail: 'The asset is gone' });
     return { assetId, success: true, asset: this.finalized(asset, asset.id !== assetId) };
+  }
+
+  reservationOf(clientId: string): Reservation | undefined {
+    return this.#byClientId.get(clientId);
+  }
+
+  /** What became of an upload whose page went away. A second copy is left to finalize. */
+  reconcile({ clientId, checksum }: ReconcileFile): ReconcileResult {
+    const known = this.reservationOf(clientId);
+    const own = known?.checksum === checksum ? known : undefined;
+    if (own?.finalizedAs === null && this.#parts.look(own.key)?.checksum === checksum) {
+      return { clientId, status: 'uploaded', assetId: own.assetId };
+    }
+    const asset = this.assetOf(checksum);
+    if (!asset) return { clientId, status: 'unknown' };
+    const isDuplicate = asset.id !== own?.assetId;
+    return { clientId, status: 'finalized', asset: this.finalized(asset, isDuplicate) };
   }
 
   finalized(asset: FaultAsset, isDuplicate: boolean): FinalizedAsset {

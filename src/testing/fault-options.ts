@@ -33,7 +33,7 @@ export const behaviourSchema = z.strictObject({
   hasCors: z._default(z.boolean(), true),
   /** Whether pages may read the store's ETag. Default true. */
   exposesEtag: z._default(z.boolean(), true),
-  /** How often an object that was stored is not seen by HEAD and finalize. Default 0. */
+  /** How often an object that was stored is not seen by HEAD, finalize and reconcile. Default 0. */
   invisibleLooks: z._default(z.int().check(z.minimum(0)), 0),
   /**
    * `muted`: streams open and say nothing; `reversed`: newer changes come before older ones;

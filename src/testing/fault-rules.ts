@@ -5,6 +5,7 @@ import { problemCodes } from '../protocol/index.ts';
 export const FAULT_ROUTES = [
   'credentials',
   'finalize',
+  'reconcile',
   'events',
   'changes',
   'stats',

@@ -48,7 +48,7 @@ export class ObjectShelf {
     return true;
   }
 
-  /** The object as HEAD and finalize see it: a store may need some looks until it does. */
+  /** The object as HEAD, finalize and reconcile see it: a store may need some looks until it does. */
   look(key: string, invisibleLooks: number): StoredObject | undefined {
     const object = this.objects.get(key);
     if (!object) return undefined;

@@ -40,6 +40,28 @@ export type FinalizeOutcome =
   | { readonly status: 'finalized'; readonly asset: FinalizedAsset }
   | { readonly status: 'failed'; readonly error: UploadError };
 
+/** An upload of an earlier page. */
+export interface ReconcileRequest {
+  /** The id its credential was asked for with. */
+  readonly id: string;
+  /** SHA-256, 64 lower-case hex digits. */
+  readonly checksum: string;
+}
+
+/**
+ * What the server has of it. `finalized`: all there is to do; `isDuplicate` when the asset is another
+ * upload's. `uploaded`: the store has all bytes, and finalize takes them. `unknown`: begin anew.
+ */
+export type ReconcileResult =
+  | {
+      readonly kind: 'finalized';
+      readonly assetId: string;
+      readonly isDuplicate: boolean;
+      readonly needsProcessing: boolean;
+    }
+  | { readonly kind: 'uploaded'; readonly assetId: string }
+  | { readonly kind: 'unknown' };
+
 /** Called with what the server says about assets. */
 export interface WatchListener {
   onConnected(how: 'stream' | 'polling'): void;
@@ -51,7 +73,7 @@ export interface WatchListener {
 export interface AdapterCapabilities {
   /** Most PUTs at once. Browsers open six HTTP/1.1 connections to one host. */
   readonly maxConcurrency: number;
-  /** Most files in one `credentials` or `finalize` call. */
+  /** Most files in one `credentials`, `finalize` or `reconcile` call. */
   readonly maxBatchFiles: number;
 }
 
@@ -71,6 +93,14 @@ export interface UploadAdapter {
     items: readonly FinalizeRequest[],
     signal: AbortSignal,
   ): Promise<readonly FinalizeOutcome[]>;
+  /**
+   * What became of uploads whose page went away; changes nothing. Without it, or when it fails,
+   * credentials and finalize find the same out.
+   */
+  reconcile?(
+    files: readonly ReconcileRequest[],
+    signal: AbortSignal,
+  ): Promise<readonly ReconcileResult[]>;
   /** Whether the store's host answers at all, whatever it answers: tells a blocked page from an outage. */
   isStoreReachable?(credential: Credential): Promise<boolean>;
   /** Follows the server's work on assets until the returned function is called. */

@@ -5,14 +5,16 @@ import {
   assetChangesResponseSchema,
   type FileProblem,
   MAX_BATCH_FILES,
+  reconcileResponseSchema,
   retryResponseSchema,
   statsResponseSchema,
   type UploadUrlResult,
   uploadCompleteBatchResponseSchema,
   uploadUrlsResponseSchema,
+  type ReconcileResult as WireReconcileResult,
 } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
-import type { CredentialResult, UploadAdapter } from './adapter.ts';
+import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter.ts';
 import { ApiClient } from './api-client.ts';
 import { followEvents } from './event-stream.ts';
 import { xhrPut } from './xhr-put.ts';
@@ -53,8 +55,7 @@ export function bulkheadAdapter(
 
     async credentials(requests, signal) {
       const files = requests.map(({ id, name, path, sizeBytes, mimeType, checksum }) => ({
-        // A file that changed and is sent anew is another promise: the server keeps them apart.
-        clientId: `${id}-${checksum.slice(0, 12)}`,
+        clientId: clientIdOf(id, checksum),
         filename: name,
         ...(path === name ? {} : { path }),
         mimeType,
@@ -95,6 +96,16 @@ export function bulkheadAdapter(
       );
     },
 
+    async reconcile(requests, signal) {
+      const files = requests.map(({ id, checksum }) => ({
+        clientId: clientIdOf(id, checksum),
+        checksum,
+      }));
+      const schema = reconcileResponseSchema;
+      const answer = await api.post('/api/uploads/reconcile', { files }, schema, signal);
+      return answer.results.map(toReconcileResult);
+    },
+
     watch(listener) {
       const lifetime = new AbortController();
       const stop = followEvents({
@@ -124,6 +135,11 @@ export function bulkheadAdapter(
   };
 }
 
+/** A file that changed and is sent anew is another promise: the server keeps them apart. */
+function clientIdOf(id: string, checksum: string): string {
+  return `${id}-${checksum.slice(0, 12)}`;
+}
+
 function toFileError({ code, detail }: FileProblem): UploadError {
   return new UploadError(code, detail);
 }
@@ -132,4 +148,17 @@ function toCredentialResult(result: UploadUrlResult): CredentialResult {
   if (result.status === 'granted') return { status: 'granted', credential: result.credential };
   if (result.status === 'duplicate') return { status: 'duplicate', assetId: result.asset.id };
   return { status: 'failed', error: toFileError(result.error) };
+}
+
+function toReconcileResult(result: WireReconcileResult): ReconcileResult {
+  switch (result.status) {
+    case 'finalized': {
+      const { id: assetId, isDuplicate, needsProcessing } = result.asset;
+      return { kind: 'finalized', assetId, isDuplicate, needsProcessing };
+    }
+    case 'uploaded':
+      return { kind: 'uploaded', assetId: result.assetId };
+    case 'unknown':
+      return { kind: 'unknown' };
+  }
 }

@@ -6,6 +6,8 @@ import { toAnswerError } from './read-problem.ts';
 
 /** No byte moved for so long: the upload hangs. Slow is fine, as long as it moves. */
 const SENDING_STALL_MS = 30_000;
+/** Firefox copies a body before it sends the first byte, from slow disks as slowly as that. */
+const SLOWEST_COPY_BYTES_PER_MS = 4_000;
 /** All bytes are out and the store is silent. */
 const ANSWER_STALL_MS = 60_000;
 /**
@@ -54,17 +56,28 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
       }, stallMs);
     };
 
-    xhr.upload.onprogress = ({ loaded }) => {
-      onProgress(Math.min(loaded, body.size));
-      watch(SENDING_STALL_MS);
-    };
-    xhr.upload.onload = () => {
+    const sentAll = () => {
+      if (isFullySent) return;
       isFullySent = true;
       onProgress(body.size);
       watch(ANSWER_STALL_MS + bufferedMs(body.size, runtime.now() - startMs));
     };
+
+    xhr.upload.onprogress = ({ loaded }) => {
+      // Firefox says `load` only when the answer begins.
+      if (loaded >= body.size) return sentAll();
+      onProgress(loaded);
+      watch(SENDING_STALL_MS);
+    };
+    xhr.upload.onload = sentAll;
+    const noAnswer = () => {
+      if (isFullySent) return settle(() => resolve('lost'));
+      fail(new UploadError('network_failed', 'The connection to the store failed.'));
+    };
     xhr.onload = () => {
       const { status, responseText } = xhr;
+      // What Firefox says of a store on the page's own origin that closed the connection instead.
+      if (status === 0) return noAnswer();
       if (isIntercepted(xhr, credential.uploadUrl)) {
         const message = 'Something between this page and the store answered in its place.';
         return fail(new UploadError('intercepted', message, { status }));
@@ -73,10 +86,7 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
       const header = (name: string) => xhr.getResponseHeader(name);
       fail(toAnswerError({ status, body: responseText, header }, runtime.epochNow()));
     };
-    xhr.onerror = () => {
-      if (isFullySent) return settle(() => resolve('lost'));
-      fail(new UploadError('network_failed', 'The connection to the store failed.'));
-    };
+    xhr.onerror = noAnswer;
 
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort);
@@ -84,7 +94,7 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
     for (const [name, value] of Object.entries(credential.headers)) {
       xhr.setRequestHeader(name, value);
     }
-    watch(SENDING_STALL_MS);
+    watch(SENDING_STALL_MS + body.size / SLOWEST_COPY_BYTES_PER_MS);
     xhr.send(body);
   });
 }

@@ -63,6 +63,34 @@ const SABOTAGES: Sabotage[] = [
     }),
   ],
   [
+    'what is only stored taken for finalized',
+    'reconcile knows what was finalized, what was stored and what was not, in order',
+    ({ reconcile }) => ({
+      reconcile: async (files, signal) => {
+        const results = (await reconcile?.(files, signal)) ?? [];
+        return results.map((result) =>
+          result.kind === 'uploaded'
+            ? { ...result, kind: 'finalized', isDuplicate: false, needsProcessing: true }
+            : result,
+        );
+      },
+    }),
+  ],
+  [
+    'a question that reserves what it asks for',
+    'reconcile changes nothing',
+    ({ reconcile, credentials }) => ({
+      reconcile: async (files, signal) => {
+        const about = { name: 'a.jpg', path: 'a.jpg', sizeBytes: 1, mimeType: 'image/jpeg' };
+        await credentials(
+          files.map((file) => ({ ...file, ...about })),
+          signal,
+        );
+        return (await reconcile?.(files, signal)) ?? [];
+      },
+    }),
+  ],
+  [
     'a watch that never stops',
     'a watch that is stopped closes its stream and stays silent',
     ({ watch }) => ({
@@ -87,6 +115,19 @@ describe('the conformance suite for adapters', () => {
     await expect(found?.run()).rejects.toThrow(
       expect.objectContaining({ name: 'ConformanceError' }),
     );
+  });
+
+  it('asks nothing of a method that an adapter says it lacks', async () => {
+    const cases = adapterConformance({
+      serverUrl: inject('faultServerUrl'),
+      create: ({ url, runtime }) => {
+        const { reconcile: _, ...adapter } = bulkheadAdapter({ baseUrl: url }, runtime);
+        return adapter;
+      },
+      capabilities: { reconcile: false },
+    });
+    await cases[0]?.run();
+    expect(cases.filter(({ name }) => name.includes('reconcile'))).toEqual([]);
   });
 
   it('finds a method that is missing', async () => {

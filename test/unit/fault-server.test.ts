@@ -57,6 +57,36 @@ describe('the fault server', () => {
     expect(conflict).toMatchObject({ error: { code: 'client_id_conflict' } });
   });
 
+  it('tells what became of uploads: finalized, stored or unknown', async () => {
+    const [missing, stored, finalized] = [wireFile(), wireFile(), wireFile()];
+    const credential = await client.credential(stored);
+    await client.put(credential, stored.body);
+    const id = await client.upload(finalized);
+    const twin = { ...finalized, clientId: 'another' };
+    expect(await client.reconcile(finalized, missing, stored, twin)).toMatchObject([
+      { status: 'finalized', asset: { id, isDuplicate: false } },
+      { status: 'unknown' },
+      { status: 'uploaded', assetId: credential.assetId },
+      { status: 'finalized', asset: { id, isDuplicate: true } },
+    ]);
+    const empty = await client.post('/api/uploads/reconcile', { files: [] });
+    expect(await problemOf(empty)).toEqual([400, 'invalid_request']);
+  });
+
+  it('leaves a second copy to finalize, which removes it', async () => {
+    const first = wireFile();
+    const twin = { ...first, clientId: 'another' };
+    const credential = await client.credential(twin);
+    await client.put(credential, twin.body);
+    const id = await client.upload(first);
+    const { assetId } = credential;
+    expect(await client.reconcile(twin)).toMatchObject([{ status: 'uploaded', assetId }]);
+    expect(await client.finalize(assetId)).toMatchObject([{ asset: { id, isDuplicate: true } }]);
+    const asset = { id, isDuplicate: true };
+    expect(await client.reconcile(twin)).toMatchObject([{ status: 'finalized', asset }]);
+    expect(server.objects.size).toBe(1);
+  });
+
   it('refuses what does not fit the schemas, empty files and large ones', async () => {
     const answer = await client.post('/api/upload-urls', { files: [] });
     expect(await problemOf(answer)).toEqual([400, 'invalid_request']);
@@ -254,6 +284,19 @@ describe('its faults', () => {
     ]);
     const results = await client.credentials(wireFile('a.jpg'), wireFile('b.jpg'));
     expect(results).toMatchObject([{ status: 'granted' }, { error: { code: 'invalid_name' } }]);
+  });
+
+  it('meet the uploads that are reconciled by their names', async () => {
+    const [known, other] = [wireFile('a.jpg'), wireFile('b.jpg')];
+    await client.credentials(known, other);
+    server.plan([{ match: { route: 'reconcile', filename: 'a.jpg' }, do: { status: 503 } }]);
+    await expect(client.reconcile(other, known)).rejects.toThrow();
+    expect(await client.reconcile(other)).toMatchObject([{ status: 'unknown' }]);
+    const reconciles = server.requests.filter(({ route }) => route === 'reconcile');
+    expect(reconciles).toMatchObject([
+      { status: 503, filenames: ['b.jpg', 'a.jpg'], faults: ['status at headers'] },
+      { status: 200, filenames: ['b.jpg'], faults: [] },
+    ]);
   });
 
   it('last as long as an outage', async () => {

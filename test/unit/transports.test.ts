@@ -71,6 +71,33 @@ describe('the Bulkhead adapter', () => {
     expect(seen).toEqual(['Bearer 1', 'Bearer 2']);
   });
 
+  it('reconciles a batch in one request, by the client ids of the credentials', async () => {
+    const other = { id: 'client-2', checksum: 'b'.repeat(64) };
+    post('/api/uploads/reconcile', (body) => {
+      expect(body).toEqual({
+        files: [
+          { clientId: 'client-1-aaaaaaaaaaaa', checksum: file.checksum },
+          { clientId: 'client-2-bbbbbbbbbbbb', checksum: other.checksum },
+          { clientId: 'client-3-bbbbbbbbbbbb', checksum: other.checksum },
+        ],
+      });
+      const asset = { id: assetId, blobUrl: '', isDuplicate: true, needsProcessing: false };
+      return HttpResponse.json({
+        results: [
+          { clientId: 'a', status: 'finalized', asset },
+          { clientId: 'b', status: 'uploaded', assetId },
+          { clientId: 'c', status: 'unknown' },
+        ],
+      });
+    });
+    const asked = [file, other, { ...other, id: 'client-3' }];
+    expect(await bulkheadAdapter({ baseUrl: BASE }).reconcile?.(asked, signal)).toEqual([
+      { kind: 'finalized', assetId, isDuplicate: true, needsProcessing: false },
+      { kind: 'uploaded', assetId },
+      { kind: 'unknown' },
+    ]);
+  });
+
   it('takes the wait of a 429 from its header', async () => {
     post('/api/upload-urls', () =>
       HttpResponse.json({}, { status: 429, headers: { 'retry-after': '7' } }),

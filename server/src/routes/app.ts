@@ -3,6 +3,7 @@ import {
   assetChangesRequestSchema,
   assetIdSchema,
   assetsQuerySchema,
+  reconcileRequestSchema,
   type StatsResponse,
   searchQuerySchema,
   uploadCompleteRequestSchema,
@@ -20,6 +21,7 @@ import { ProblemError, problemResponse } from '../problem-error.ts';
 import type { RateLimiter } from '../rate-limit/token-bucket.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
+import type { Reconciler } from '../uploads/reconcile.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
@@ -28,6 +30,7 @@ export interface AppParts {
   authorize: Authorize;
   issuer: CredentialIssuer;
   finalizer: Finalizer;
+  reconciler: Reconciler;
   library: Library;
   stats: StatsReader;
   hub: ChangeHub;
@@ -54,7 +57,8 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
 export function createApp(parts: AppParts): (request: Request) => Promise<Response> {
-  const { authorize, issuer, finalizer, library, stats, hub, rateLimiter, logger, clock } = parts;
+  const { authorize, issuer, finalizer, reconciler, library, stats, hub } = parts;
+  const { rateLimiter, logger, clock } = parts;
   const app = new Hono<{ Variables: Variables }>();
   const path = (route: string) => `${parts.basePath}${route}`;
 
@@ -134,6 +138,14 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     if (!result) throw new Error('Finalize gave no result');
     if (!result.success) throw new ProblemError(result.error.code, result.error.detail);
     return c.json({ success: true, asset: result.asset });
+  });
+
+  app.post(path('/api/uploads/reconcile'), async (c) => {
+    const userId = await guard(c);
+    const body = await readJson(c.req.raw);
+    refuseLongBatch(body, 'files');
+    const { files } = parse(reconcileRequestSchema, body);
+    return c.json({ results: await reconciler.reconcile(userId, files) });
   });
 
   app.get(path('/api/processing-stats'), async (c) => {

@@ -62,7 +62,8 @@ export function validateFile(file: PromisedFile, maxFileBytes: number): Validati
   return { ok: true, contentType };
 }
 
-function isText(value: string): boolean {
+/** Whether it can be stored and comes back as it was. */
+export function isText(value: string): boolean {
   return !/[\0\p{Surrogate}]/u.test(value);
 }
 

@@ -5,6 +5,7 @@ import { credentialCases } from './credential-cases.ts';
 import { ConformanceError, expectEqual } from './expectations.ts';
 import { finalizeCases } from './finalize-cases.ts';
 import { progressCases, putCases, stallCases } from './put-cases.ts';
+import { reconcileCases } from './reconcile-cases.ts';
 import { changesCases, retryCases, watchCases } from './watch-cases.ts';
 import { type AdapterUnderTest, type CaseTable, type ConformanceCase, World } from './world.ts';
 
@@ -20,13 +21,15 @@ export interface ConformanceOptions {
     readonly progress?: boolean;
     /** Ends PUTs that do not move, by the timers of its runtime. */
     readonly stalls?: boolean;
+    /** Tells what became of uploads whose page went away. */
+    readonly reconcile?: boolean;
     readonly watch?: boolean;
     readonly assetChanges?: boolean;
     readonly retryProcessing?: boolean;
   };
 }
 
-const OPTIONAL_METHODS = ['watch', 'assetChanges', 'retryProcessing'] as const;
+const OPTIONAL_METHODS = ['reconcile', 'watch', 'assetChanges', 'retryProcessing'] as const;
 
 /**
  * What the pipeline counts on in an adapter, as cases for any test runner. They are to be run one
@@ -52,6 +55,7 @@ export function adapterConformance(options: ConformanceOptions): ConformanceCase
     ...(can('progress') ? [progressCases] : []),
     ...(can('stalls') ? [stallCases] : []),
     finalizeCases,
+    ...(can('reconcile') ? [reconcileCases] : []),
     ...(can('watch') ? [watchCases] : []),
     ...(can('assetChanges') ? [changesCases] : []),
     ...(can('retryProcessing') ? [retryCases] : []),

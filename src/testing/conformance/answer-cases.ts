@@ -1,5 +1,5 @@
 import type { FailureAction, UploadErrorCode } from '../../errors/upload-error.ts';
-import type { FaultAction, FaultRule } from '../fault-rules.ts';
+import type { FaultAction, FaultRoute, FaultRule } from '../fault-rules.ts';
 import { expectEqual, expectThat, rejectionOf } from './expectations.ts';
 import type { CaseTable, World } from './world.ts';
 
@@ -64,28 +64,37 @@ function expectMeaning(error: { action: string; code: string }, { action, code }
   if (code !== undefined) expectEqual(error.code, code, 'The code');
 }
 
-function answerCasesOf(): CaseTable {
-  const cases: Record<string, (world: World) => Promise<void>> = {};
-  for (const [name, answer, meaning] of PUT_ANSWERS) {
-    cases[`a PUT answered with ${name} means ${meaning.action}`] = async (world) => {
-      expectMeaning(await refusedPut(world, { match: { route: 'put' }, do: answer }), meaning);
-    };
-  }
-  for (const [route, call] of Object.entries(API_CALLS)) {
-    for (const [name, answer, meaning] of API_ANSWERS) {
-      cases[`${route} answered with ${name} means ${meaning.action}`] = async (world) => {
-        await world.server.plan([
-          { match: { route: route as keyof typeof API_CALLS }, do: answer },
-        ]);
+function putAnswerCases(): CaseTable {
+  return Object.fromEntries(
+    PUT_ANSWERS.map(([name, answer, meaning]) => [
+      `a PUT answered with ${name} means ${meaning.action}`,
+      async (world: World) => {
+        expectMeaning(await refusedPut(world, { match: { route: 'put' }, do: answer }), meaning);
+      },
+    ]),
+  );
+}
+
+/** What answers to a whole batch mean to one call of the API. */
+export function apiAnswerCases(
+  route: FaultRoute,
+  call: (world: World) => Promise<unknown>,
+): CaseTable {
+  return Object.fromEntries(
+    API_ANSWERS.map(([name, answer, meaning]) => [
+      `${route} answered with ${name} means ${meaning.action}`,
+      async (world: World) => {
+        await world.server.plan([{ match: { route }, do: answer }]);
         expectMeaning(await rejectionOf(call(world), 'The call'), meaning);
-      };
-    }
-  }
-  return cases;
+      },
+    ]),
+  );
 }
 
 export const answerCases: CaseTable = {
-  ...answerCasesOf(),
+  ...putAnswerCases(),
+  ...apiAnswerCases('credentials', API_CALLS.credentials),
+  ...apiAnswerCases('finalize', API_CALLS.finalize),
 
   'Retry-After in seconds is told': async (world) => {
     const answer = { status: 429, headers: { 'retry-after': '7' } };
