@@ -6,6 +6,9 @@ import { toOptionError } from './errors/option-error.ts';
 import { defaultHasher } from './hashing/default-hasher.ts';
 import type { Hasher } from './hashing/hasher.ts';
 import { type Runtime, systemRuntime } from './runtime/runtime.ts';
+import { browserStorage } from './storage/browser-storage.ts';
+import { memoryStorage } from './storage/memory-storage.ts';
+import type { UploadStorage } from './storage/upload-storage.ts';
 import type { UploadAdapter } from './transports/adapter.ts';
 
 const isFunction = (value: unknown) => typeof value === 'function';
@@ -37,8 +40,41 @@ const optionsSchema = z.strictObject({
   telemetry: z.optional(z.custom<TelemetrySink>(isFunction)),
   /** Begin as soon as something is added. Default true. */
   autoStart: z._default(z.boolean(), true),
-  /** Default: WebCrypto for what fits a buffer, WASM for the rest. */
+  /** Default: WebCrypto for what fits a buffer, WASM in a worker for the rest. */
   hasher: z.optional(z.custom<Hasher>((value) => isObject(value) && 'hash' in (value as object))),
+  /**
+   * Where the hash worker's script is (`dist/hash-worker.js` of this package), relative to the page.
+   * Default: beside the script of this package, where most bundlers put it. Where it is not found, large
+   * files are hashed in the page, slice by slice.
+   */
+  workerUrl: z.optional(z.union([z.string(), z.instanceof(URL)])),
+  /**
+   * Whose uploads: another user of the same browser neither sees nor resumes them. Set it to an id of the
+   * signed-in user where several people share a browser. Default: ''.
+   */
+  scope: z._default(z.string(), ''),
+  /** The database: another one for another application of the same origin. Default `bulkhead`. */
+  databaseName: z._default(z.string().check(z.minLength(1)), 'bulkhead'),
+  /**
+   * What becomes of uploads that an earlier page left unfinished. `ask` (default): they are listed in
+   * `uploader.sessions`. `auto`: they go on when the page opens, as far as their files can be read.
+   */
+  resume: z._default(z.enum(['ask', 'auto']), 'ask'),
+  /**
+   * Copies of files in the browser's own storage, for browsers that forget files with the page, up to so
+   * many bytes at once. Default: none, because every file is written to the disk once more.
+   */
+  safeCopies: z.optional(z.strictObject({ maxBytes: z.number().check(z.positive()) })),
+  /**
+   * Where sessions are kept, and what keeps the tabs of one browser apart. Default: IndexedDB, Web Locks and
+   * a BroadcastChannel. `false`: nothing outlives the page.
+   */
+  storage: z.optional(
+    z.union([
+      z.literal(false),
+      z.custom<UploadStorage>((value) => isObject(value) && 'journal' in (value as object)),
+    ]),
+  ),
   /** Clock, timers, random and connectivity, for tests. Default: the browser's. */
   runtime: z.optional(z.custom<Runtime>((value) => isObject(value) && 'now' in (value as object))),
 });
@@ -58,12 +94,19 @@ export type UploaderOptions = z.input<typeof optionsSchema>;
 export function createUploader(options: UploaderOptions): Uploader {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw toOptionError('createUploader', parsed.error);
-  const { hasher, runtime, onUnauthenticated, telemetry, ...settings } = parsed.data;
+  const { hasher, workerUrl, onUnauthenticated, telemetry, ...settings } = parsed.data;
+  const { scope, databaseName, resume, safeCopies, storage, ...pipeline } = settings;
+  const runtime = pipeline.runtime ?? systemRuntime();
   return new Uploader({
-    ...settings,
+    ...pipeline,
+    runtime,
     onUnauthenticated,
     telemetry,
-    hasher: hasher ?? defaultHasher(),
-    runtime: runtime ?? systemRuntime(),
+    hasher: hasher ?? defaultHasher({ workerUrl }),
+    session: { scope, resume, maxCopiedBytes: safeCopies?.maxBytes ?? 0 },
+    openStorage: (onDegraded) => {
+      if (storage === false) return memoryStorage();
+      return storage ?? browserStorage({ databaseName, scope, runtime, onDegraded });
+    },
   });
 }

@@ -7,6 +7,9 @@ export type { AddOptions, AddResult } from './core/intake/intake.ts';
 export { formatBytes, type RestrictionsInput as Restrictions } from './core/intake/restrictions.ts';
 export type { ManifestEntry } from './core/manifest.ts';
 export type { Order } from './core/row-queue.ts';
+export { SessionError, type SessionErrorCode } from './core/session/session-error.ts';
+export type { SessionInfo } from './core/session/session-list.ts';
+export type { ResumeResult, Sessions } from './core/session/sessions.ts';
 export type { Percentiles } from './core/telemetry/histogram.ts';
 export type {
   TelemetryReport,
@@ -44,6 +47,18 @@ export {
 export type { Hasher } from './hashing/hasher.ts';
 export { type Runtime, systemRuntime } from './runtime/runtime.ts';
 export type {
+  ChecksumEntry,
+  Journal,
+  JournalChange,
+  JournalEntry,
+  SessionRecord,
+  SessionSummary,
+  StoredHandle,
+} from './storage/journal.ts';
+export type { SessionChannel, SessionMessage } from './storage/session-channel.ts';
+export type { Release, SessionLocks } from './storage/session-locks.ts';
+export type { UploadStorage } from './storage/upload-storage.ts';
+export type {
   AdapterCapabilities,
   CredentialRequest,
   CredentialResult,
@@ -51,6 +66,8 @@ export type {
   FinalizeRequest,
   PutOutcome,
   PutRequest,
+  ReconcileRequest,
+  ReconcileResult,
   UploadAdapter,
   WatchListener,
 } from './transports/adapter.ts';

@@ -2,10 +2,11 @@ import type { UploadFailure } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Emitter } from './emitter.ts';
 import { GoodputMeter } from './goodput-meter.ts';
-import { Timeline } from './timeline.ts';
+import { Timeline, type Times } from './timeline.ts';
 import {
   isEnded,
   isStored,
+  type Need,
   transition,
   UPLOAD_STATUSES,
   type Upload,
@@ -55,10 +56,13 @@ export class Ledger {
   readonly #goodput = new GoodputMeter();
   readonly timeline = new Timeline();
   readonly counts: Record<UploadStatus, number>;
+  /** Uploads that wait for a person to give their file, by what is needed. */
+  readonly detached: Record<Need, number> = { file: 0, permission: 0 };
   #unfinished = 0;
   #acceptedBytes = 0;
   #storedBytes = 0;
   #inFlightBytes = 0;
+  #detachedBytes = 0;
   #shownBytes = 0;
 
   constructor(runtime: Runtime, emitter: Emitter, onChange: () => void) {
@@ -73,7 +77,7 @@ export class Ledger {
     return this.#rows.size;
   }
 
-  /** Uploads whose client part is neither done nor given up. */
+  /** Uploads whose client part is neither done nor given up, and that have their file. */
   get unfinished(): number {
     return this.#unfinished;
   }
@@ -89,8 +93,9 @@ export class Ledger {
     return this.#shownBytes;
   }
 
+  /** Bytes that can be sent: those of detached uploads are left out. */
   get remainingBytes(): number {
-    return this.#acceptedBytes - this.sentBytes;
+    return Math.max(0, this.#acceptedBytes - this.#detachedBytes - this.sentBytes);
   }
 
   bytesPerSecond(): number {
@@ -114,8 +119,13 @@ export class Ledger {
   }
 
   add(upload: Upload): void {
+    this.restore(upload, { addedMs: this.#runtime.epochNow() });
+  }
+
+  /** Takes in an upload of an earlier page. */
+  restore(upload: Upload, times: Times): void {
     this.#rows.set(upload.id, upload);
-    this.timeline.added(upload.id, this.#runtime.epochNow());
+    this.timeline.restore(upload.id, times);
     this.#count(upload, 1);
     this.#emitter.emit({ type: 'upload-added', upload });
     this.#onChange();
@@ -161,6 +171,7 @@ export class Ledger {
     this.#count(upload, -1);
     this.#rows.delete(id);
     this.timeline.forget(id);
+    this.#emitter.emit({ type: 'upload-removed', upload });
     this.#onChange();
   }
 
@@ -184,7 +195,12 @@ export class Ledger {
   #count(upload: Upload, sign: 1 | -1): void {
     this.counts[upload.status] += sign;
     const { status, sizeBytes } = upload;
-    if (!isEnded(status) && !isStored(status)) this.#unfinished += sign;
+    if (status === 'detached') {
+      this.detached[upload.needs] += sign;
+      this.#detachedBytes += sign * sizeBytes;
+    } else if (!isEnded(status) && !isStored(status)) {
+      this.#unfinished += sign;
+    }
     // What was refused, given up or cancelled is no longer part of what there is to send.
     if (status !== 'rejected' && status !== 'dead' && status !== 'cancelled') {
       this.#acceptedBytes += sign * sizeBytes;

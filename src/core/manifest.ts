@@ -26,7 +26,7 @@ export function manifestOf(uploads: Iterable<Upload>, timeline: Timeline): Manif
       path: upload.path,
       name: upload.name,
       sizeBytes: upload.sizeBytes,
-      checksum: 'checksum' in upload ? upload.checksum : null,
+      checksum: 'checksum' in upload ? (upload.checksum ?? null) : null,
       assetId: 'assetId' in upload ? upload.assetId : null,
       status: upload.status,
       failedAttempts: hash + credentials + put + finalize,

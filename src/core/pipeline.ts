@@ -7,7 +7,7 @@ import { HashStage } from './stages/hash-stage.ts';
 import { PutStage } from './stages/put-stage.ts';
 import type { Stage, StageContext } from './stages/stage.ts';
 import type { WaitReason } from './types.ts';
-import type { Upload } from './upload-state.ts';
+import { isStored, type Upload } from './upload-state.ts';
 
 /** Hashed uploads that may wait for a credential: enough for two full batches. */
 const MAX_HASHED_AHEAD = 400;
@@ -55,6 +55,10 @@ export class Pipeline {
       maxConcurrency: options.maxConcurrency,
       next: (upload) => this.#finalize.accept(upload),
       needsCredential: (upload) => this.#credentials.accept(upload),
+      needsHash: (upload) => {
+        this.#equal.released(upload.id);
+        this.#hash.accept(upload);
+      },
       isApiReachable: () =>
         this.#credentials.lane.hasEverSucceeded && this.#credentials.lane.wait() === null,
       onWait,
@@ -86,17 +90,16 @@ export class Pipeline {
     return this.#put.lane.concurrency;
   }
 
+  /** Puts an upload in line where it stands: a new one, one of an earlier page, one that was paused. */
   accept(upload: Upload): void {
-    this.#hash.accept(upload);
-  }
-
-  /** Puts an upload back in line where it stands: after a pause, or ahead of others after a boost. */
-  requeue(upload: Upload): void {
     if (upload.status === 'queued') this.#hash.accept(upload);
     else if (upload.status === 'hashed') this.#equal.hashed(upload);
     else if (upload.status === 'ready') this.#put.accept(upload);
     else if (upload.status === 'uploaded' || upload.status === 'put-unknown') {
       this.#finalize.accept(upload);
+    } else if (isStored(upload.status)) {
+      this.tracker.accept(upload);
+      this.#equal.stored(upload);
     }
   }
 

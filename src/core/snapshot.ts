@@ -6,6 +6,7 @@ export interface Switches {
   readonly isPaused: boolean;
   readonly stop: StopReason | null;
   readonly isStarted: boolean;
+  readonly survivesReload: boolean;
 }
 
 /** The sums of this moment. O(1) in the number of uploads. */
@@ -30,10 +31,13 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
     searchable: by.searchable + foundDuplicates,
     failed: by.rejected + by.dead + by['processing-failed'],
     duplicates: by.duplicate,
+    needsFile: ledger.detached.file,
+    needsPermission: ledger.detached.permission,
     sentBytes: ledger.sentBytes,
     bytesPerSecond,
     secondsLeft: bytesPerSecond > 0 ? Math.ceil(ledger.remainingBytes / bytesPerSecond) : null,
     concurrency: pipeline.concurrency,
+    survivesReload: switches.survivesReload,
     serverStats: pipeline.tracker.stats,
     watch: pipeline.tracker.watch,
   });

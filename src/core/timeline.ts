@@ -16,8 +16,8 @@ type Milestone = Exclude<keyof Times, 'addedMs'>;
 export class Timeline {
   readonly #times = new Map<string, Times>();
 
-  added(id: string, atMs: number): void {
-    this.#times.set(id, { addedMs: atMs });
+  restore(id: string, times: Times): void {
+    this.#times.set(id, times);
   }
 
   passed(id: string, milestone: Milestone, atMs: number): void {

@@ -28,6 +28,10 @@ export interface Snapshot {
   /** Ended without success: rejected, dead, and failed in processing for good. */
   readonly failed: number;
   readonly duplicates: number;
+  /** Of an earlier page: to go on, their files have to be selected (or dropped) again. */
+  readonly needsFile: number;
+  /** Of an earlier page: to go on, `sessions.requestPermission()` has to be called on a click. */
+  readonly needsPermission: number;
   /** Bytes sent or found to be stored already, parts of files in flight included; never falls. */
   readonly sentBytes: number;
   /** Smoothed over the last seconds; 0 when idle. */
@@ -36,6 +40,8 @@ export interface Snapshot {
   readonly secondsLeft: number | null;
   /** PUTs at once, as the network and the store stand. */
   readonly concurrency: number;
+  /** Whether what is left outlives this page. False until the first write, and where the browser cannot. */
+  readonly survivesReload: boolean;
   /** The server's own counts for this user, over all sessions; null until it told them. */
   readonly serverStats: Stats | null;
   /** Whether server-side progress arrives: by the event stream, by polling, or not (yet). */
@@ -62,6 +68,8 @@ export type WaitReason =
 export type UploaderEvent =
   | { readonly type: 'upload-added'; readonly upload: Upload }
   | { readonly type: 'upload-changed'; readonly upload: Upload; readonly previous: UploadStatus }
+  /** A person cleared it from the list. */
+  | { readonly type: 'upload-removed'; readonly upload: Upload }
   | { readonly type: 'upload-progressed'; readonly id: string; readonly sentBytes: number }
   | {
       readonly type: 'upload-finalized';
@@ -92,6 +100,10 @@ export type UploaderEvent =
       readonly reason: StopReason;
       readonly failure: UploadFailure;
     }
+  /** This browser keeps no record of uploads (any more): what is left when the page goes must be added anew. */
+  | { readonly type: 'journal-degraded'; readonly error: Error }
+  /** There is no room for more safe copies, or this browser stores no files: no more are kept. */
+  | { readonly type: 'safe-copies-stopped'; readonly error: unknown }
   | { readonly type: 'lane-waited'; readonly wait: WaitReason }
   | { readonly type: 'uploads-drained' };
 

@@ -29,8 +29,13 @@ export interface Attempts {
   readonly refresh: number;
 }
 
+/** What a detached upload waits for: the person's permission to read, or the file itself. */
+export type Need = 'permission' | 'file';
+
 type Variant =
   | { readonly status: 'queued' | 'hashing' | 'cancelled' }
+  /** This page cannot read the file: it was added to an earlier page, or the permission ended. */
+  | { readonly status: 'detached'; readonly needs: Need; readonly checksum?: string }
   | { readonly status: 'hashed' | 'requesting'; readonly checksum: string }
   | { readonly status: 'ready' | 'uploading'; readonly checksum: string; readonly assetId: string }
   /** `put-unknown`: all bytes were sent, the answer was lost; finalize finds out. */
@@ -73,9 +78,24 @@ export type UploadStatus = Upload['status'];
 
 /** Everything that can happen to an upload. */
 export type UploadTransition =
+  /** The file cannot be read by this page (any more); its bytes are still wanted. */
+  | { readonly type: 'file-lost'; readonly needs: Need }
+  /** `isSame`: by path, size and modification time. Where that is in doubt, the hash decides. */
+  | { readonly type: 'file-found'; readonly isSame: boolean; readonly lastModifiedMs: number }
+  /** The server says that it finalized this upload, or these bytes, before. */
+  | {
+      readonly type: 'found-finalized';
+      readonly assetId: string;
+      readonly isDuplicate: boolean;
+      readonly needsProcessing: boolean;
+    }
+  /** The server says that the store has all bytes. */
+  | { readonly type: 'found-uploaded'; readonly assetId: string }
   | { readonly type: 'hash-started' }
   | { readonly type: 'hash-succeeded'; readonly checksum: string }
   | { readonly type: 'hash-deferred'; readonly costsAttempt: boolean }
+  /** The checksum was recalled, not computed, and the store found other bytes: compute it. */
+  | { readonly type: 'checksum-doubted' }
   | { readonly type: 'credential-requested' }
   | { readonly type: 'credential-granted'; readonly assetId: string }
   | { readonly type: 'credential-deferred'; readonly costsAttempt: boolean }
@@ -114,6 +134,7 @@ export const NO_ATTEMPTS: Attempts = { hash: 0, credentials: 0, put: 0, finalize
 
 /** In the order of the pipeline, ends last. */
 export const UPLOAD_STATUSES = [
+  'detached',
   'queued',
   'hashing',
   'hashed',
@@ -171,6 +192,33 @@ function spent(upload: Upload, step: keyof Attempts, costsAttempt: boolean): Att
   return { ...upload.attempts, [step]: upload.attempts[step] + 1 };
 }
 
+interface Finalized {
+  readonly assetId: string;
+  readonly isDuplicate: boolean;
+  readonly needsProcessing: boolean;
+}
+
+function finalized(
+  checksum: string,
+  { assetId, isDuplicate, needsProcessing }: Finalized,
+): Variant {
+  if (isDuplicate) return { status: 'duplicate', checksum, assetId };
+  return { status: needsProcessing ? 'processing' : 'embedding', checksum, assetId, version: 0 };
+}
+
+/** The checksum of an upload about which the server may know more than this page. */
+function checksumToFind(upload: Upload): string | undefined {
+  switch (upload.status) {
+    case 'detached':
+    case 'hashed':
+    case 'put-unknown':
+    case 'uploaded':
+      return upload.checksum;
+    default:
+      return undefined;
+  }
+}
+
 const STATUS_OF_STAGE = {
   processing: 'processing',
   embedding: 'embedding',
@@ -183,6 +231,35 @@ const STATUS_OF_STAGE = {
  */
 export function transition(upload: Upload, event: UploadTransition): Upload {
   switch (event.type) {
+    case 'file-lost': {
+      const { needs } = event;
+      if (upload.status === 'queued' || upload.status === 'hashing') {
+        return moved(upload, { status: 'detached', needs });
+      }
+      const mayLose =
+        upload.status === 'hashed' || upload.status === 'ready' || upload.status === 'uploading';
+      const isNew = upload.status === 'detached' && upload.needs !== needs;
+      if (!mayLose && !isNew) return upload;
+      const { checksum } = upload;
+      const known = checksum === undefined ? {} : { checksum };
+      return moved(upload, { status: 'detached', needs, ...known });
+    }
+    case 'file-found': {
+      if (upload.status !== 'detached') return upload;
+      const { checksum } = upload;
+      const isHashed = event.isSame && checksum !== undefined;
+      const next = moved(upload, isHashed ? { status: 'hashed', checksum } : { status: 'queued' });
+      return { ...next, lastModifiedMs: event.lastModifiedMs };
+    }
+    case 'found-finalized': {
+      const checksum = checksumToFind(upload);
+      return checksum === undefined ? upload : moved(upload, finalized(checksum, event));
+    }
+    case 'found-uploaded': {
+      const checksum = checksumToFind(upload);
+      if (checksum === undefined || upload.status === 'uploaded') return upload;
+      return moved(upload, { status: 'uploaded', checksum, assetId: event.assetId });
+    }
     case 'hash-started':
       return upload.status === 'queued' ? moved(upload, { status: 'hashing' }) : upload;
     case 'hash-succeeded':
@@ -191,6 +268,8 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
     case 'hash-deferred':
       if (upload.status !== 'hashing') return upload;
       return moved(upload, { status: 'queued' }, spent(upload, 'hash', event.costsAttempt));
+    case 'checksum-doubted':
+      return upload.status === 'uploading' ? moved(upload, { status: 'queued' }) : upload;
     case 'credential-requested':
       if (upload.status !== 'hashed') return upload;
       return moved(upload, { status: 'requesting', checksum: upload.checksum });
@@ -249,11 +328,7 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
       });
     case 'finalize-succeeded': {
       if (upload.status !== 'finalizing') return upload;
-      const { checksum } = upload;
-      const { assetId } = event;
-      if (event.isDuplicate) return moved(upload, { status: 'duplicate', checksum, assetId });
-      const status = event.needsProcessing ? 'processing' : 'embedding';
-      return moved(upload, { status, checksum, assetId, version: 0 });
+      return moved(upload, finalized(upload.checksum, event));
     }
     case 'finalize-deferred':
       if (upload.status !== 'finalizing') return upload;
@@ -267,6 +342,9 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         spent(upload, 'finalize', event.costsAttempt),
       );
     case 'bytes-missing':
+      if (upload.status === 'put-unknown') {
+        return moved(upload, { status: 'hashed', checksum: upload.checksum });
+      }
       if (upload.status !== 'finalizing') return upload;
       return moved(
         upload,

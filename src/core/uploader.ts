@@ -1,24 +1,31 @@
 import { toUploadError, type UploadError } from '../errors/upload-error.ts';
 import type { Hasher } from '../hashing/hasher.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { UploadStorage } from '../storage/upload-storage.ts';
 import type { UploadAdapter } from '../transports/adapter.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Brake } from './brake.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Emitter } from './emitter.ts';
-import { type AddInput, collectFiles } from './intake/collect-files.ts';
+import { FileShelf } from './file-shelf.ts';
+import { type AddInput, type Collected, collectFiles } from './intake/collect-files.ts';
+import type { FileMatch } from './intake/file-matcher.ts';
 import { type AddOptions, type AddResult, Intake } from './intake/intake.ts';
 import type { Restrictions } from './intake/restrictions.ts';
 import { Ledger } from './ledger.ts';
 import { type ManifestEntry, manifestOf, manifestToCsv } from './manifest.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Order } from './row-queue.ts';
+import type { SessionSettings } from './session/session-host.ts';
+import { SessionKeeper } from './session/session-keeper.ts';
+import type { Sessions } from './session/sessions.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { SnapshotFeed } from './snapshot-feed.ts';
+import { StopGuard } from './stop-guard.ts';
 import { Telemetry, type TelemetryReport, type TelemetrySink } from './telemetry/telemetry.ts';
 import { createTrace } from './telemetry/trace.ts';
 import type { EventOf, Snapshot, StopReason, UploaderEventType } from './types.ts';
-import { isEnded, isStored, type Upload } from './upload-state.ts';
+import { isEnded, isStored, type Priority, type Upload } from './upload-state.ts';
 
 /** Intake gives way to the page after so long. */
 const INTAKE_SLICE_MS = 12;
@@ -35,7 +42,13 @@ export interface UploaderParts {
   readonly autoStart: boolean;
   readonly onUnauthenticated: (() => Promise<void>) | undefined;
   readonly telemetry: TelemetrySink | undefined;
+  readonly session: SessionSettings;
+  /** @param onDegraded called when the journal goes over to memory */
+  readonly openStorage: (onDegraded: (error: Error) => void) => UploadStorage;
 }
+
+/** What was wrong was the file: one that is added at the same place takes its place. */
+const FILE_CODES: ReadonlySet<string> = new Set(['file_changed', 'file_unreadable']);
 
 /** What `pause`, `resume` and `abort` act upon: one upload, or a batch. Without it: everything. */
 export type Target = { readonly id: string } | { readonly batchId: string };
@@ -47,6 +60,7 @@ export type Target = { readonly id: string } | { readonly batchId: string };
 export class Uploader {
   /** What failed for good: list, redrive, export, clear. */
   readonly deadLetters: DeadLetters;
+  readonly #sessions: SessionKeeper;
   readonly #parts: UploaderParts;
   readonly #emitter: Emitter;
   readonly #ledger: Ledger;
@@ -56,33 +70,45 @@ export class Uploader {
   readonly #snapshots: SnapshotFeed;
   readonly #attemptLog = new AttemptLog();
   readonly #brake = new Brake();
-  readonly #files = new Map<string, Blob>();
+  readonly #stops: StopGuard;
+  readonly #files = new FileShelf();
+  /** Uploads that failed for what their file was, by path. */
+  readonly #spoiled = new Map<string, string>();
   readonly #lifetime = new AbortController();
   readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
   #stopTracing: (() => void) | undefined;
   #isStarted: boolean;
   #isPumpScheduled = false;
-  #mayAskToSignIn = true;
   /** Requests to the server to process an asset again. */
   #redrives = 0;
   #wasDrained = true;
+  /** Intakes and restorations under way. */
   #intakes = 0;
-  /** When somebody last acted on a stop. */
-  #mendedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: UploaderParts) {
     this.#parts = parts;
     this.#isStarted = parts.autoStart;
     const { runtime, adapter } = parts;
     const onChange = () => this.#snapshots.changed();
-    this.#emitter = new Emitter(runtime);
-    this.#ledger = new Ledger(runtime, this.#emitter, onChange);
+    const emitter = new Emitter(runtime);
+    this.#emitter = emitter;
+    this.#ledger = new Ledger(runtime, emitter, onChange);
+    this.#stops = new StopGuard({
+      runtime,
+      brake: this.#brake,
+      emitter,
+      onUnauthenticated: parts.onUnauthenticated,
+      onChange: () => {
+        onChange();
+        this.#wake();
+      },
+    });
     this.#telemetry = new Telemetry(runtime, parts.telemetry);
     const attemptLog = this.#attemptLog;
     const context = {
       runtime,
       ledger: this.#ledger,
-      emitter: this.#emitter,
+      emitter,
       adapter,
       telemetry: this.#telemetry,
       attemptLog,
@@ -91,18 +117,43 @@ export class Uploader {
       signal: this.#lifetime.signal,
       wake: () => this.#wake(),
       stop: (reason: StopReason, error: UploadError, askedMs: number) =>
-        this.#stop(reason, error, askedMs),
-      apiSucceeded: () => {
-        this.#mayAskToSignIn = true;
-      },
+        this.#stops.stop(reason, error, askedMs),
+      apiSucceeded: () => this.#stops.apiSucceeded(),
       isPaused: (id: string) => this.#brake.isPaused(id),
     };
-    this.#pipeline = new Pipeline(context, {
+    const storage = parts.openStorage((error) => emitter.emit({ type: 'journal-degraded', error }));
+    this.#sessions = new SessionKeeper(
+      {
+        ...context,
+        snapshot: () => this.#snapshots.current,
+        begin: () => this.#begin(),
+        hasOther: (upload) => this.#intake.hasOther(upload),
+        know: (upload) => this.#intake.know(upload),
+        accept: (upload) => this.#accept(upload),
+        list: (handle, batchId) => this.#take(collectFiles(handle), batchId, 'normal'),
+        drop: (id) => {
+          this.abort({ id });
+          this.#remove(id);
+        },
+        cancel: (id) => this.abort({ id }),
+        onChange,
+        refresh: () => this.#snapshots.refresh(),
+      },
+      storage,
+      parts.session,
+    );
+    const stages = {
+      ...context,
+      checksums: this.#sessions.checksums,
+      detach: (id: string) => this.#detach(id),
+      hasLostPermission: (id: string, error: UploadError) => this.#hasLostPermission(id, error),
+    };
+    this.#pipeline = new Pipeline(stages, {
       hasher: parts.hasher,
       maxConcurrency: Math.min(parts.concurrency, adapter.capabilities.maxConcurrency),
       onWait: (wait) => {
         if (wait.kind === 'rate_limit') this.#telemetry.throttled();
-        this.#emitter.emit({ type: 'lane-waited', wait });
+        emitter.emit({ type: 'lane-waited', wait });
         onChange();
       },
       onChange,
@@ -112,40 +163,56 @@ export class Uploader {
       runtime,
       restrictions: parts.restrictions,
       accepted: (upload, file) => {
-        this.#files.set(upload.id, file);
+        this.#replaceSpoiled(upload.path);
+        this.#files.put(upload.id, file);
         this.#ledger.add(upload);
         this.#pipeline.accept(upload);
         // The first file starts the work; after that once per slice of intake is enough.
         if (this.#wasDrained) this.#wake();
       },
       refused: (upload, error) => {
+        this.#replaceSpoiled(upload.path);
         this.#ledger.add(upload);
         this.#ledger.apply(upload.id, { type: 'refused', failure: error.toFailure() });
       },
-      repeated: (id, file) => this.#addedAgain(id, file),
+      repeated: (match, file) => this.#addedAgain(match, file),
+      isDetached: (id) => this.#ledger.get(id)?.status === 'detached',
     });
     this.deadLetters = new DeadLetters({
       ledger: this.#ledger,
-      emitter: this.#emitter,
+      emitter,
       timeline: this.#ledger.timeline,
       attemptLog,
       retry: (id) => this.retry(id),
       canRetry: (upload) => this.#canRetry(upload),
       remove: (id) => this.#remove(id),
     });
-    this.#emitter.on('upload-failed', ({ id }) => {
+    emitter.on('upload-failed', ({ id, failure }) => {
       const upload = this.#ledger.get(id);
-      if (upload) this.#pipeline.ended(upload);
+      if (!upload) return;
+      this.#pipeline.ended(upload);
+      const isSpoiled = upload.status === 'rejected' || FILE_CODES.has(failure.code);
+      if (isSpoiled) this.#spoiled.set(upload.path, id);
     });
-    this.#emitter.on('upload-searchable', ({ id }) => this.#timeWholeWay(id));
+    emitter.on('upload-changed', ({ upload }) => {
+      if (upload.status === 'detached') this.#intake.know(upload);
+    });
+    emitter.on('upload-searchable', ({ id }) => this.#timeWholeWay(id));
     this.#snapshots = new SnapshotFeed(runtime, () => {
       const { isOn: isPaused, stop } = this.#brake;
       return takeSnapshot(this.#ledger, this.#pipeline, {
         isPaused,
         stop,
         isStarted: this.#isStarted,
+        survivesReload: this.#sessions.survivesReload,
       });
     });
+    this.#snapshots.subscribe(() => this.#sessions.changed());
+  }
+
+  /** What earlier pages, and other tabs, began in this browser. */
+  get sessions(): Sessions {
+    return this.#sessions;
   }
 
   /**
@@ -155,26 +222,9 @@ export class Uploader {
    */
   async add(input: AddInput, { priority = 'normal' }: AddOptions = {}): Promise<AddResult> {
     // Before the first await: a drop's DataTransfer is empty afterwards.
-    const collected = collectFiles(input);
-    const { runtime } = this.#parts;
-    const batchId = runtime.uuid();
-    const counts = { added: 0, refused: 0, repeated: 0 };
-    this.#intakes += 1;
-    let sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
-    try {
-      for await (const entry of collected) {
-        if (this.#lifetime.signal.aborted) break;
-        counts[this.#intake.take(entry, batchId, priority)] += 1;
-        if (runtime.now() < sliceEndMs) continue;
-        this.#wake();
-        await runtime.yieldToPage();
-        sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
-      }
-    } finally {
-      this.#intakes -= 1;
-      this.#wake();
-    }
-    return { batchId, ...counts };
+    const batchId = this.#parts.runtime.uuid();
+    const collected = collectFiles(input, (root) => this.#sessions.given(batchId, root));
+    return this.#take(collected, batchId, priority);
   }
 
   /** Begins, when `autoStart` is off. */
@@ -207,11 +257,10 @@ export class Uploader {
         : this.#unstored(target).flatMap(({ id }) => (this.#brake.resume(id) ? [id] : []));
     for (const id of ids) {
       const upload = this.#ledger.get(id);
-      if (upload) this.#pipeline.requeue(upload);
+      if (upload) this.#pipeline.accept(upload);
     }
     if (target === undefined) {
-      this.#mendedMs = this.#parts.runtime.now();
-      this.#mayAskToSignIn = true;
+      this.#stops.mended();
       this.#pipeline.resetLanes();
     }
     this.#snapshots.changed();
@@ -230,7 +279,7 @@ export class Uploader {
   /** Sends these before all others. */
   boost(target: Target): void {
     for (const { id } of this.#unstored(target)) {
-      this.#pipeline.requeue(this.#ledger.apply(id, { type: 'boosted' }));
+      this.#pipeline.accept(this.#ledger.apply(id, { type: 'boosted' }));
     }
     this.#wake();
   }
@@ -331,6 +380,8 @@ export class Uploader {
     this.#lifetime.abort();
     for (const resolve of this.#waiters.splice(0)) resolve(this.#snapshots.current);
     this.#pipeline.dispose();
+    this.#sessions.dispose().catch((error: unknown) => this.#parts.runtime.reportError(error));
+    this.#parts.hasher.dispose?.();
     this.#stopTracing?.();
     this.#snapshots.dispose();
     this.#files.clear();
@@ -351,17 +402,86 @@ export class Uploader {
 
   /** What is wrong with the file itself would be wrong again. */
   #canRetry(upload: Upload): boolean {
-    const { id, status } = upload;
-    if (status === 'processing-failed') {
+    if (upload.status === 'processing-failed') {
       const { retryProcessing } = this.#parts.adapter;
       return retryProcessing !== undefined && upload.failure.kind !== 'invalid';
     }
-    return (status === 'dead' || status === 'cancelled') && this.#files.has(id);
+    return upload.status === 'dead' || upload.status === 'cancelled';
   }
 
-  #addedAgain(id: string, file: File): void {
-    if (this.#files.has(id)) this.#files.set(id, file);
-    if (this.#ledger.get(id)?.status !== 'processing-failed') this.retry(id);
+  async #take(
+    collected: AsyncIterable<Collected> | Iterable<Collected>,
+    batchId: string,
+    priority: Priority,
+  ): Promise<AddResult> {
+    const { runtime } = this.#parts;
+    const counts = { added: 0, refused: 0, repeated: 0 };
+    const end = this.#begin();
+    const listed = this.#sessions.listing();
+    let sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
+    try {
+      for await (const entry of collected) {
+        if (this.#lifetime.signal.aborted) break;
+        counts[this.#intake.take(entry, batchId, priority)] += 1;
+        if (runtime.now() < sliceEndMs) continue;
+        this.#wake();
+        await runtime.yieldToPage();
+        sliceEndMs = runtime.now() + INTAKE_SLICE_MS;
+      }
+    } finally {
+      listed();
+      end();
+    }
+    return { batchId, ...counts };
+  }
+
+  /** Nothing counts as finished until the returned function is called. */
+  #begin(): () => void {
+    this.#intakes += 1;
+    return () => {
+      this.#intakes -= 1;
+      this.#wake();
+    };
+  }
+
+  #accept(upload: Upload): void {
+    this.#pipeline.accept(upload);
+    this.#wake();
+  }
+
+  #addedAgain({ id, isSame }: FileMatch, file: File): void {
+    const upload = this.#ledger.get(id);
+    if (!upload || isStored(upload.status)) return;
+    if (upload.status === 'detached') {
+      this.#intake.forget(upload);
+      this.#sessions.found(upload, file, isSame, file.lastModified);
+      const found = this.#ledger.get(id);
+      if (found) this.#intake.know(found);
+      return;
+    }
+    if (upload.status !== 'rejected') this.#files.put(id, file);
+    this.retry(id);
+  }
+
+  /** This page cannot read the file: the upload waits for a person, and what waited for it goes first. */
+  #detach(id: string): void {
+    const upload = this.#ledger.get(id);
+    if (!upload) return;
+    this.#files.delete(id);
+    const needs = this.#sessions.needOf(upload);
+    this.#pipeline.ended(this.#ledger.apply(id, { type: 'file-lost', needs }));
+    this.#wake();
+  }
+
+  #hasLostPermission(id: string, { cause }: UploadError): boolean {
+    const upload = this.#ledger.get(id);
+    const isPermission = cause instanceof DOMException && cause.name === 'NotAllowedError';
+    return isPermission && upload !== undefined && this.#sessions.lostPermission(upload);
+  }
+
+  #replaceSpoiled(path: string): void {
+    const id = this.#spoiled.get(path);
+    if (id !== undefined) this.#remove(id);
   }
 
   #remove(id: string): void {
@@ -371,25 +491,7 @@ export class Uploader {
     this.#files.delete(id);
     this.#attemptLog.forget(id);
     this.#intake.forget(upload);
-  }
-
-  #stop(reason: StopReason, error: UploadError, askedMs: number): void {
-    // Sent before the reason was mended: the answer of a session that has ended already.
-    if (askedMs < this.#mendedMs || !this.#brake.stopFor(reason)) return;
-    this.#emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
-    this.#snapshots.changed();
-    const { onUnauthenticated, runtime } = this.#parts;
-    // Once: when signing in did not help, asking again at once would not either. `resume()` may.
-    if (reason !== 'unauthenticated' || !onUnauthenticated || !this.#mayAskToSignIn) return;
-    this.#mayAskToSignIn = false;
-    const signIn = async () => {
-      await onUnauthenticated();
-      this.#brake.release();
-      this.#mendedMs = runtime.now();
-      this.#snapshots.changed();
-      this.#wake();
-    };
-    signIn().catch((cause: unknown) => runtime.reportError(cause));
+    if (this.#spoiled.get(upload.path) === id) this.#spoiled.delete(upload.path);
   }
 
   async #retryProcessing(id: string, assetId: string): Promise<void> {
@@ -440,9 +542,12 @@ export class Uploader {
     const isDrained = !this.#hasWork && this.#intakes === 0;
     const isNew = isDrained && !this.#wasDrained;
     this.#wasDrained = isDrained;
-    if (!isNew) return;
-    this.#pipeline.tracker.stop();
-    this.#emitter.emit({ type: 'uploads-drained' });
+    if (isNew) {
+      this.#pipeline.tracker.stop();
+      this.#emitter.emit({ type: 'uploads-drained' });
+    }
+    // Whoever asked while files were listed of which none had to be sent waits as well.
+    if (!isDrained || (!isNew && this.#waiters.length === 0)) return;
     const snapshot = this.#snapshots.refresh();
     for (const resolve of this.#waiters.splice(0)) resolve(snapshot);
   }

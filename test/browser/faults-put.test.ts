@@ -83,7 +83,7 @@ describe.concurrent('a PUT that fails', { timeout: 30_000 }, () => {
   });
 
   it('12: a PUT whose bytes stop moving is ended and sent again', async () => {
-    const world = await createFaultWorld({ times: 40 });
+    const world = await createFaultWorld({ times: 15 });
     const match = { route: 'put', filename: 'large.jpg', nth: 1 } as const;
     await world.server.plan([{ match, at: 'body:1', do: 'hang' }]);
     await world.upload([photo('large.jpg', 30_000_000), ...photos(10)]);

@@ -60,6 +60,8 @@ export async function createFaultWorld(options: FaultWorldOptions = {}): Promise
   const uploader = createUploader({
     adapter: options.wrap?.(adapter, server) ?? adapter,
     runtime,
+    // Tests run side by side in one browser, and name their files alike.
+    storage: false,
     ...options.uploader,
   });
   const run = watchRun(uploader);

@@ -5,6 +5,8 @@ import type {
   FinalizeRequest,
   PutOutcome,
   PutRequest,
+  ReconcileRequest,
+  ReconcileResult,
   UploadAdapter,
   WatchListener,
 } from '../../src/transports/adapter.ts';
@@ -21,6 +23,8 @@ export interface BackendFaults {
   finalize?: (items: readonly FinalizeRequest[], call: number) => void;
   /** Called after the effect. */
   finalized?: (call: number) => void;
+  /** Called before the answer, which waits for it; what it throws is the answer. */
+  reconcile?: (files: readonly ReconcileRequest[], signal: AbortSignal) => Promise<void> | void;
   /** Assets that fail in processing. */
   processing?: (checksum: string) => AssetStage | undefined;
 }
@@ -36,7 +40,7 @@ interface Reservation {
 
 /** One request, and its answer as far as one came. */
 export interface MemoryRequest {
-  readonly route: 'credentials' | 'put' | 'finalize';
+  readonly route: 'credentials' | 'put' | 'finalize' | 'reconcile';
   readonly key?: string;
   readonly sizeBytes?: number;
   readonly atMs: number;
@@ -119,6 +123,12 @@ export class MemoryBackend {
           const results = items.map((item) => this.#finalize(item));
           this.faults.finalized?.(call);
           return results;
+        }),
+      reconcile: (files, signal) =>
+        this.#recorded({ route: 'reconcile' }, async () => {
+          await this.runtime.sleep(5);
+          await this.faults.reconcile?.(files, signal);
+          return files.map((file) => this.#reconcile(file));
         }),
       watch: (listener) => {
         this.watchers += 1;
@@ -240,6 +250,18 @@ export class MemoryBackend {
     }
     const asset = { id, blobUrl: `memory:${id}`, isDuplicate, needsProcessing: true };
     return { status: 'finalized', asset } as const;
+  }
+
+  #reconcile({ id, checksum }: ReconcileRequest): ReconcileResult {
+    const known = this.reservations.get(id);
+    const own = known?.checksum === checksum ? known : undefined;
+    const assetId = this.library.get(checksum);
+    if (assetId !== undefined) {
+      const isDuplicate = own?.assetId !== assetId;
+      return { kind: 'finalized', assetId, isDuplicate, needsProcessing: true };
+    }
+    if (!own || !this.objects.has(own.assetId)) return { kind: 'unknown' };
+    return { kind: 'uploaded', assetId: own.assetId };
   }
 
   #advance(assetId: string, stage: AssetStage, afterMs: number): void {

@@ -11,9 +11,17 @@ const failure = { code: 'internal', kind: 'server', message: 'boom' } as const;
 
 /** One example of every event; those whose outcome depends on their payload come once per outcome. */
 const EVENTS: readonly [label: string, event: UploadTransition][] = [
+  ['file-lost', { type: 'file-lost', needs: 'file' }],
+  ['file-found', { type: 'file-found', isSame: true, lastModifiedMs: 1 }],
+  ['file-found (in doubt)', { type: 'file-found', isSame: false, lastModifiedMs: 1 }],
+  ['found-finalized', found(false, true)],
+  ['found-finalized (processed already)', found(false, false)],
+  ['found-finalized (duplicate)', found(true, false)],
+  ['found-uploaded', { type: 'found-uploaded', assetId: 'a' }],
   ['hash-started', { type: 'hash-started' }],
   ['hash-succeeded', { type: 'hash-succeeded', checksum: 'c' }],
   ['hash-deferred', { type: 'hash-deferred', costsAttempt: true }],
+  ['checksum-doubted', { type: 'checksum-doubted' }],
   ['credential-requested', { type: 'credential-requested' }],
   ['credential-granted', { type: 'credential-granted', assetId: 'a' }],
   ['credential-deferred', { type: 'credential-deferred', costsAttempt: true }],
@@ -44,6 +52,10 @@ function finalized(isDuplicate: boolean, needsProcessing: boolean): UploadTransi
   return { type: 'finalize-succeeded', assetId: 'a', isDuplicate, needsProcessing };
 }
 
+function found(isDuplicate: boolean, needsProcessing: boolean): UploadTransition {
+  return { type: 'found-finalized', assetId: 'a', isDuplicate, needsProcessing };
+}
+
 function changed(stage: 'processing' | 'embedding' | 'searchable' | 'failed'): UploadTransition {
   return { type: 'asset-changed', version: 2, stage, failure };
 }
@@ -67,7 +79,15 @@ function examples(status: UploadStatus): [label: string, upload: Upload][] {
       version: 1,
       failure,
       isPutUnknown,
+      needs: 'permission',
     }) as Upload;
+  if (status === 'detached') {
+    const { checksum: _, ...unhashed } = example(false) as Upload & { status: 'detached' };
+    return [
+      ['detached', unhashed],
+      ['detached (hashed)', example(false)],
+    ];
+  }
   if (status !== 'finalizing') return [[status, example(false)]];
   return [
     ['finalizing', example(false)],

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import {
   type Credential,
   type FinalizeResult,
+  type ReconcileResult,
+  reconcileResponseSchema,
   type UploadUrlResult,
   uploadCompleteBatchResponseSchema,
   uploadUrlsResponseSchema,
@@ -58,6 +60,12 @@ export class WireClient {
     const uploads = assetIds.map((assetId) => ({ assetId }));
     const response = await this.post('/api/upload-complete', { uploads });
     return uploadCompleteBatchResponseSchema.parse(await response.json()).results;
+  }
+
+  async reconcile(...files: readonly WireFile[]): Promise<ReconcileResult[]> {
+    const asked = files.map(({ clientId, checksum }) => ({ clientId, checksum }));
+    const response = await this.post('/api/uploads/reconcile', { files: asked });
+    return reconcileResponseSchema.parse(await response.json()).results;
   }
 
   /** All of it. @returns the asset's id */

@@ -30,6 +30,7 @@ const REACH: Record<string, string[]> = {
   'src/protocol/': LEAVES,
   'src/retry/': [...LEAVES, 'src/retry/'],
   'src/hashing/': [...LEAVES, 'src/hashing/'],
+  'src/storage/': [...LEAVES, 'src/storage/'],
   'src/transports/': [...LEAVES, 'src/transports/'],
   'src/testing/': [...LEAVES, 'src/testing/', 'src/transports/adapter.ts'],
   'src/core/': [
@@ -37,6 +38,10 @@ const REACH: Record<string, string[]> = {
     'src/core/',
     'src/retry/',
     'src/hashing/hasher.ts',
+    'src/storage/journal.ts',
+    'src/storage/session-channel.ts',
+    'src/storage/session-locks.ts',
+    'src/storage/upload-storage.ts',
     'src/transports/adapter.ts',
   ],
 };
@@ -46,7 +51,9 @@ const OWNERS: Record<string, string> = {
   'p-queue': 'src/core/lane.ts',
   tinyqueue: 'src/core/row-queue.ts',
   ky: 'src/transports/api-client.ts',
-  'hash-wasm': 'src/hashing/wasm-hasher.ts',
+  'hash-wasm': 'src/hashing/sha256-wasm.ts',
+  '@noble/hashes': 'src/hashing/sha256-js.ts',
+  idb: 'src/storage/indexed-db-database.ts',
 };
 
 describe('ARCHITECTURE.md', () => {

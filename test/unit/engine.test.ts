@@ -633,3 +633,23 @@ async function storedOrder(world: World): Promise<string[]> {
   await world.finish();
   return order;
 }
+
+describe('a server that counts requests', () => {
+  it('is asked for as much as each request may take, once it has refused one', async () => {
+    let freeMs = 0;
+    const world: World = createWorld({
+      credentials: () => {
+        const waitMs = freeMs - world.runtime.now();
+        if (waitMs > 0) {
+          throw new UploadError('rate_limited', 'slower', { status: 429, retryAfterMs: waitMs });
+        }
+        freeMs = world.runtime.now() + 10_000;
+      },
+    });
+    await world.uploader.add(textFiles(1_000));
+    await world.finish();
+    expectInvariants(world);
+    // Five full batches, and what it took to find out.
+    expect(world.backend.credentialCalls).toBeLessThanOrEqual(9);
+  });
+});

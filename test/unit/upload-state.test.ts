@@ -29,6 +29,23 @@ const transitions: fc.Arbitrary<UploadTransition> = fc.oneof(
     (type) => fc.constant({ type }),
   ),
   fc.constant({ type: 'hash-succeeded', checksum: 'c' } as const),
+  fc.constant({ type: 'checksum-doubted' } as const),
+  fc.record({
+    type: fc.constant('file-lost' as const),
+    needs: fc.constantFrom('file', 'permission'),
+  }),
+  fc.record({
+    type: fc.constant('file-found' as const),
+    isSame: fc.boolean(),
+    lastModifiedMs: fc.constant(1),
+  }),
+  fc.constant({ type: 'found-uploaded', assetId: 'asset' } as const),
+  fc.record({
+    type: fc.constant('found-finalized' as const),
+    assetId: fc.constant('asset'),
+    isDuplicate: fc.boolean(),
+    needsProcessing: fc.boolean(),
+  }),
   ...(['hash-deferred', 'credential-deferred', 'put-deferred', 'put-lost'] as const).map((type) =>
     fc.record({ type: fc.constant(type), costsAttempt: fc.boolean() }),
   ),

@@ -24,6 +24,14 @@ export interface UnreadableEntry {
 
 export type Collected = CollectedFile | UnreadableEntry;
 
+/** A file or folder that was given as a whole, where the browser has a handle for it (Chromium). */
+export interface FoundRoot {
+  readonly handle: Promise<FileSystemHandle | null>;
+}
+
+/** Single files of which handles are kept: of more, nobody wants to be asked for each. */
+const MAX_FILE_ROOTS = 100;
+
 /** Files opened at once: each waits for the browser's other process (bench/intake). */
 const OPENED_AHEAD = 32;
 
@@ -36,13 +44,18 @@ const isDataTransfer = (input: AddInput): input is DataTransfer =>
  *
  * A DataTransfer is read before the first `await`, because browsers empty it when the drop event's
  * handler returns.
+ *
+ * @param onRoot called with what was given, before its files are found
  */
-export function collectFiles(input: AddInput): AsyncIterable<Collected> | Iterable<Collected> {
-  if (isDataTransfer(input)) return walkDrop(input);
-  if (input instanceof File || isHandle(input)) return fromAsync([input]);
-  if (Symbol.asyncIterator in input) return fromAsync(input);
+export function collectFiles(
+  input: AddInput,
+  onRoot: (root: FoundRoot) => void = () => {},
+): AsyncIterable<Collected> | Iterable<Collected> {
+  if (isDataTransfer(input)) return walkDrop(input, onRoot);
+  if (input instanceof File || isHandle(input)) return fromAsync([input], onRoot);
+  if (Symbol.asyncIterator in input) return fromAsync(input, onRoot);
   const items = Symbol.iterator in input ? [...input] : Array.from(input);
-  return items.some(isHandle) ? fromAsync(items) : fromSync(items as File[]);
+  return items.some(isHandle) ? fromAsync(items, onRoot) : fromSync(items as File[]);
 }
 
 const isHandle = (value: object): value is FileSystemHandle => 'kind' in value && 'name' in value;
@@ -58,10 +71,19 @@ function* fromSync(files: Iterable<File>): Iterable<CollectedFile> {
 
 async function* fromAsync(
   items: AsyncIterable<AddItem> | Iterable<AddItem>,
+  onRoot: (root: FoundRoot) => void,
 ): AsyncIterable<Collected> {
+  let files = 0;
   for await (const item of items) {
-    if (item instanceof File) yield withPath(item);
-    else yield* walkHandle(item, '');
+    if (item instanceof File) {
+      yield withPath(item);
+      continue;
+    }
+    if (item.kind === 'file') files += 1;
+    if (item.kind === 'directory' || files <= MAX_FILE_ROOTS) {
+      onRoot({ handle: Promise.resolve(item) });
+    }
+    yield* walkHandle(item, '');
   }
 }
 
@@ -80,12 +102,24 @@ async function* walkHandle(handle: FileSystemHandle, parent: string): AsyncItera
   }
 }
 
-function walkDrop(drop: DataTransfer): AsyncIterable<Collected> {
+/** Not in the DOM's types yet. */
+interface WithHandle {
+  getAsFileSystemHandle?(): Promise<FileSystemHandle | null>;
+}
+
+function walkDrop(drop: DataTransfer, onRoot: (root: FoundRoot) => void): AsyncIterable<Collected> {
   const roots: (FileSystemEntry | File)[] = [];
+  let files = 0;
   for (const item of Array.from(drop.items)) {
     if (item.kind !== 'file') continue;
     const root = item.webkitGetAsEntry?.() ?? item.getAsFile();
-    if (root) roots.push(root);
+    if (!root) continue;
+    roots.push(root);
+    const isFolder = 'isDirectory' in root && root.isDirectory;
+    if (!isFolder) files += 1;
+    if (files > MAX_FILE_ROOTS && !isFolder) continue;
+    const handle = (item as WithHandle).getAsFileSystemHandle?.();
+    if (handle) onRoot({ handle });
   }
   return walkAll(roots);
 }

@@ -2,6 +2,7 @@ import { UploadError } from '../../errors/upload-error.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { newUpload, type Priority, type Upload } from '../upload-state.ts';
 import type { Collected } from './collect-files.ts';
+import { type FileMatch, FileMatcher } from './file-matcher.ts';
 import { mimeTypeOf, type Restrictions, refusalOf } from './restrictions.ts';
 
 /** What `add()` made of its input. */
@@ -27,14 +28,16 @@ export interface IntakeParts {
   readonly accepted: (upload: Upload, file: File) => void;
   readonly refused: (upload: Upload, error: UploadError) => void;
   /** A file that is there already was added again. */
-  readonly repeated: (id: string, file: File) => void;
+  readonly repeated: (match: FileMatch, file: File) => void;
+  /** Whether an upload still lacks its file. */
+  readonly isDetached: (id: string) => boolean;
 }
 
 /** Turns files into uploads: restrictions first, and each file once. O(1) a file. */
 export class Intake {
   readonly #parts: IntakeParts;
-  /** Upload ids by path, size and modification time. */
-  readonly #fingerprints = new Map<string, string>();
+  readonly #matcher = new FileMatcher();
+  #files = 0;
   #totalBytes = 0;
 
   constructor(parts: IntakeParts) {
@@ -50,30 +53,40 @@ export class Intake {
       return 'refused';
     }
     const { file, path } = entry;
-    const fingerprint = `${path}\n${file.size}\n${file.lastModified}`;
-    const known = this.#fingerprints.get(fingerprint);
-    if (known !== undefined) {
-      this.#parts.repeated(known, file);
+    const upload = this.#newUpload(file, path, batchId, priority);
+    const match = this.#matcher.match(upload, this.#parts.isDetached);
+    if (match) {
+      this.#parts.repeated(match, file);
       return 'repeated';
     }
-    const upload = this.#newUpload(file, path, batchId, priority);
-    const files = this.#fingerprints.size;
-    const refusal = refusalOf(file, this.#parts.restrictions, files, this.#totalBytes);
+    const refusal = refusalOf(file, this.#parts.restrictions, this.#files, this.#totalBytes);
     if (refusal) {
       this.#parts.refused(upload, refusal);
       return 'refused';
     }
-    this.#fingerprints.set(fingerprint, upload.id);
-    this.#totalBytes += file.size;
+    this.know(upload);
     this.#parts.accepted(upload, file);
     return 'added';
   }
 
+  /** Takes in an upload whose file may be given again. */
+  know(upload: Upload): void {
+    if (!this.#matcher.know(upload)) return;
+    this.#files += 1;
+    this.#totalBytes += upload.sizeBytes;
+  }
+
+  /** Whether the very same file is there as another upload. */
+  hasOther(upload: Upload): boolean {
+    const match = this.#matcher.match(upload, () => false);
+    return match !== undefined && match.id !== upload.id;
+  }
+
   /** The upload was removed: its file may be added again. */
-  forget({ path, sizeBytes, lastModifiedMs }: Upload): void {
-    if (this.#fingerprints.delete(`${path}\n${sizeBytes}\n${lastModifiedMs}`)) {
-      this.#totalBytes -= sizeBytes;
-    }
+  forget(upload: Upload): void {
+    if (!this.#matcher.forget(upload)) return;
+    this.#files -= 1;
+    this.#totalBytes -= upload.sizeBytes;
   }
 
   #newUpload(file: File, path: string, batchId: string, priority: Priority): Upload {

@@ -43,6 +43,8 @@ export class CredentialStage implements Stage {
   readonly #queue: RowQueue;
   readonly #linger: Linger;
   #requests = 0;
+  /** The server has refused a request for its rate: each one counts, so each takes all it may. */
+  #areRequestsScarce = false;
 
   constructor(context: StageContext, options: CredentialStageOptions) {
     this.#context = context;
@@ -70,6 +72,7 @@ export class CredentialStage implements Stage {
 
   /** How many credentials should be at hand: what the PUTs use up in a minute. */
   #target(): number {
+    if (this.#areRequestsScarce) return BATCH_FILES * 2;
     const { putsPerSecond, putConcurrency } = this.#options;
     const inAMinute = putsPerSecond() * (AHEAD_MS / 1_000);
     return Math.min(Math.max(inAMinute, putConcurrency() * 2), BATCH_FILES * 2);
@@ -90,6 +93,10 @@ export class CredentialStage implements Stage {
       if (id === undefined) break;
       const upload = takeable(this.#context, id, 'hashed');
       if (!upload) continue;
+      if (!this.#context.files.has(id)) {
+        this.#context.detach(id);
+        continue;
+      }
       // At once: its id may stand in the queue a second time.
       this.#context.ledger.apply(id, { type: 'credential-requested' });
       batch.push(upload);
@@ -132,6 +139,7 @@ export class CredentialStage implements Stage {
 
   #fail(id: string, error: UploadError, costsAttempt: boolean, ending: FailedEnding): void {
     const { ledger } = this.#context;
+    if (error.action === 'throttle') this.#areRequestsScarce = true;
     const upload = stillIn(ledger, id, 'requesting');
     if (!upload) return;
     const judged = judgeFailure(this.#context, 'credentials', upload, error, costsAttempt);

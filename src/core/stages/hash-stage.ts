@@ -1,3 +1,4 @@
+import { toFileError } from '../../errors/file-error.ts';
 import { toUploadError } from '../../errors/upload-error.ts';
 import type { Hasher } from '../../hashing/hasher.ts';
 import { Lane } from '../lane.ts';
@@ -59,6 +60,10 @@ export class HashStage implements Stage {
       if (id === undefined) return;
       const upload = takeable(this.#context, id, 'queued');
       if (!upload) continue;
+      if (!this.#context.files.has(id)) {
+        this.#context.detach(id);
+        continue;
+      }
       this.#readingBytes += upload.sizeBytes;
       this.#context.ledger.apply(id, { type: 'hash-started' });
       this.lane.run(() => this.#hash(upload));
@@ -70,23 +75,27 @@ export class HashStage implements Stage {
     this.lane.dispose();
   }
 
-  async #hash({ id, sizeBytes }: Upload): Promise<void> {
-    const { ledger, files, signal, runtime, telemetry } = this.#context;
+  async #hash(upload: Upload): Promise<void> {
+    const { id, sizeBytes } = upload;
+    const { ledger, signal, runtime, telemetry } = this.#context;
     const startMs = runtime.now();
     try {
-      const file = files.get(id);
+      const checksum = await this.#checksumOf(upload);
       // Only a cancelled upload has no file any more.
-      if (!file) return;
-      const checksum = await this.#hasher.hash(file, signal);
+      if (checksum === undefined) return;
       telemetry.span('hash', startMs, { uploadId: id, outcome: 'ok', bytes: sizeBytes });
       if (!stillIn(ledger, id, 'hashing')) return;
       this.#next(ledger.apply(id, { type: 'hash-succeeded', checksum }));
     } catch (cause) {
-      const upload = stillIn(ledger, id, 'hashing');
-      if (!upload || signal.aborted) return;
-      const error = toUploadError(cause);
+      const hashing = stillIn(ledger, id, 'hashing');
+      if (!hashing || signal.aborted) return;
+      const error = toFileError(cause) ?? toUploadError(cause);
+      if (this.#context.hasLostPermission(id, error)) {
+        this.#context.detach(id);
+        return;
+      }
       telemetry.span('hash', startMs, { uploadId: id, outcome: 'failed', code: error.code });
-      const { isGivenUp, delayMs } = judgeFailure(this.#context, 'hash', upload, error, true);
+      const { isGivenUp, delayMs } = judgeFailure(this.#context, 'hash', hashing, error, true);
       if (isGivenUp) {
         ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });
       } else {
@@ -95,5 +104,16 @@ export class HashStage implements Stage {
     } finally {
       this.#readingBytes -= sizeBytes;
     }
+  }
+
+  async #checksumOf(upload: Upload): Promise<string | undefined> {
+    const { checksums, files, signal } = this.#context;
+    const known = await checksums.recall(upload);
+    if (known !== undefined) return known;
+    const file = await files.open(upload.id);
+    if (!file) return undefined;
+    const checksum = await this.#hasher.hash(file, signal);
+    checksums.remember(upload, checksum);
+    return checksum;
   }
 }

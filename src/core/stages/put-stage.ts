@@ -1,3 +1,4 @@
+import { toFileError } from '../../errors/file-error.ts';
 import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import type { Credential } from '../../protocol/index.ts';
 import type { TimerHandle } from '../../runtime/runtime.ts';
@@ -51,6 +52,8 @@ export interface PutStageOptions {
   readonly next: (upload: Upload) => void;
   /** Takes uploads that need another credential. */
   readonly needsCredential: (upload: Upload) => void;
+  /** Takes uploads whose recalled checksum was not that of their bytes. */
+  readonly needsHash: (upload: Upload) => void;
   /** Whether the API answers: then a store that does not is another matter than a lost network. */
   readonly isApiReachable: () => boolean;
   readonly onWait: (wait: WaitReason) => void;
@@ -171,9 +174,14 @@ export class PutStage implements Stage {
     const controller = new AbortController();
     this.#aborts.set(id, controller);
     let sentBytes = 0;
+    let body: Blob | undefined;
     try {
-      const body = files.get(id);
-      if (!body) return;
+      body = await files.open(id);
+      if (controller.signal.aborted) return;
+      if (!body) {
+        this.#context.detach(id);
+        return;
+      }
       const outcome = await adapter.put({
         credential,
         body,
@@ -201,7 +209,7 @@ export class PutStage implements Stage {
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
-      const error = await explainPutFailure(toUploadError(cause), files.get(id));
+      const error = toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body));
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
       if (controller.signal.aborted) return;
@@ -237,6 +245,15 @@ export class PutStage implements Stage {
     if (!upload) return;
     if (error.action === 'exists') {
       this.#finish(id, { type: 'put-succeeded' });
+      return;
+    }
+    if (this.#context.hasLostPermission(id, error)) {
+      this.#context.detach(id);
+      return;
+    }
+    if (error.code === 'file_changed' && this.#context.checksums.doubt(upload)) {
+      this.#credentials.delete(id);
+      this.#options.needsHash(ledger.apply(id, { type: 'checksum-doubted' }));
       return;
     }
     if (error.action === 'refresh' && upload.attempts.refresh < MAX_REFRESHES) {

@@ -4,12 +4,26 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import type { UploadAdapter } from '../../transports/adapter.ts';
 import type { AttemptLog } from '../attempt-log.ts';
 import type { Emitter } from '../emitter.ts';
+import type { FileShelf } from '../file-shelf.ts';
 import type { Lane } from '../lane.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Order } from '../row-queue.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { StopReason } from '../types.ts';
 import type { Upload, UploadStatus } from '../upload-state.ts';
+
+/** Checksums of files that were hashed before, by an earlier page too. */
+export interface ChecksumMemory {
+  /** What is remembered of this very file; it may turn out to be wrong, however unlikely. */
+  recall(upload: Upload): Promise<string | undefined> | undefined;
+  remember(upload: Upload, checksum: string): void;
+  /**
+   * The store found other bytes.
+   *
+   * @returns whether the checksum was recalled: it is forgotten, and has to be computed
+   */
+  doubt(upload: Upload): boolean;
+}
 
 /** What every stage works with. */
 export interface StageContext {
@@ -20,8 +34,8 @@ export interface StageContext {
   readonly telemetry: Telemetry;
   readonly attemptLog: AttemptLog;
   readonly order: Order;
-  /** The File of every upload that may still be read. */
-  readonly files: Map<string, Blob>;
+  readonly files: FileShelf;
+  readonly checksums: ChecksumMemory;
   /** Aborted when the uploader is destroyed. */
   readonly signal: AbortSignal;
   /** Something changed: let every stage look for work soon. */
@@ -36,6 +50,13 @@ export interface StageContext {
   apiSucceeded(): void;
   /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
   isPaused(id: string): boolean;
+  /** This page cannot read the file: the upload waits until a person gives it (again). */
+  detach(id: string): void;
+  /**
+   * Whether the file failed because the person's permission ended: then it is not the file's fault, and
+   * one question for all brings them back.
+   */
+  hasLostPermission(id: string, error: UploadError): boolean;
 }
 
 /** One step of the pipeline: takes uploads in, works in its lane, hands them on. */

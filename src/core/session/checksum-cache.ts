@@ -1,0 +1,84 @@
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { ChecksumEntry, Journal } from '../../storage/journal.ts';
+import { fingerprintOf } from '../intake/file-matcher.ts';
+import type { ChecksumMemory } from '../stages/stage.ts';
+import type { Upload } from '../upload-state.ts';
+
+/** Asked for at once: those that were added together are needed together. */
+const ASK_AT_ONCE = 500;
+
+/**
+ * Remembers checksums by path, size and modification time over reloads, so that files which are added
+ * again need not be read. The store has the last word: it checks what arrives.
+ */
+export class ChecksumCache implements ChecksumMemory {
+  readonly #journal: Journal;
+  readonly #runtime: Runtime;
+  readonly #scope: string;
+  /** Fingerprints that nobody has asked the journal about, in the order of the uploads. */
+  readonly #unasked = new Set<string>();
+  readonly #answers = new Map<string, Promise<string | undefined>>();
+  /** Uploads that go by a checksum which was not computed. */
+  readonly #recalled = new Set<string>();
+  #computed: ChecksumEntry[] = [];
+
+  constructor(journal: Journal, runtime: Runtime, scope: string) {
+    this.#journal = journal;
+    this.#runtime = runtime;
+    this.#scope = scope;
+  }
+
+  /** An upload that will be hashed. */
+  expect(upload: Upload): void {
+    this.#unasked.add(this.#fingerprint(upload));
+  }
+
+  async recall(upload: Upload): Promise<string | undefined> {
+    const fingerprint = this.#fingerprint(upload);
+    if (this.#unasked.has(fingerprint)) this.#askFrom(fingerprint);
+    const answer = this.#answers.get(fingerprint);
+    this.#answers.delete(fingerprint);
+    const checksum = await answer;
+    if (checksum !== undefined) this.#recalled.add(upload.id);
+    return checksum;
+  }
+
+  remember(upload: Upload, checksum: string): void {
+    const usedMs = this.#runtime.epochNow();
+    this.#computed.push({ fingerprint: this.#fingerprint(upload), checksum, usedMs });
+  }
+
+  doubt(upload: Upload): boolean {
+    if (!this.#recalled.delete(upload.id)) return false;
+    void this.#journal.forgetChecksum(this.#fingerprint(upload));
+    return true;
+  }
+
+  /** What was computed since it was last asked. */
+  takeComputed(): readonly ChecksumEntry[] {
+    return this.#computed.splice(0);
+  }
+
+  /** Asks about this one and those that come next. */
+  #askFrom(fingerprint: string): void {
+    const asked = [fingerprint];
+    this.#unasked.delete(fingerprint);
+    for (const next of this.#unasked) {
+      if (asked.length === ASK_AT_ONCE) break;
+      asked.push(next);
+      this.#unasked.delete(next);
+    }
+    const answers = this.#journal.checksums(asked);
+    for (const [at, each] of asked.entries()) {
+      this.#answers.set(
+        each,
+        answers.then((checksums) => checksums[at]),
+      );
+    }
+  }
+
+  /** Of one user: what another one has is none of this one's business. */
+  #fingerprint(upload: Upload): string {
+    return `${this.#scope}\n${fingerprintOf(upload)}`;
+  }
+}

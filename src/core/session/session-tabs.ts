@@ -1,0 +1,110 @@
+import type { Runtime, TimerHandle } from '../../runtime/runtime.ts';
+import type { SessionChannel } from '../../storage/session-channel.ts';
+import type { Snapshot } from '../types.ts';
+
+/** How often other tabs are told, at most. */
+const EVERY_MS = 250;
+/** Files a message: each costs the browser a moment. */
+const FILES_A_MESSAGE = 500;
+
+type SharedFile = readonly [seq: number, file: File];
+
+export interface SessionTabsParts {
+  readonly runtime: Runtime;
+  readonly channel: SessionChannel;
+  /** The sessions that this page works on. */
+  readonly sessionIds: () => Iterable<string>;
+  readonly snapshot: () => Snapshot;
+  /** The files that this page holds of a session, by their uploads' places. */
+  readonly filesOf: (sessionId: string) => Iterable<SharedFile>;
+  readonly onProgress: (sessionId: string, snapshot: Snapshot) => void;
+  readonly onEnded: (sessionId: string) => void;
+}
+
+/** What this tab and the others tell one another: how far they are, and the files to go on with. */
+export class SessionTabs {
+  readonly #parts: SessionTabsParts;
+  readonly #stopListening: () => void;
+  /** Files that other tabs told of: one of them may die, and this page go on. */
+  readonly #files = new Map<string, Map<number, File>>();
+  readonly #toShare = new Map<string, SharedFile[]>();
+  #hasPeers = false;
+  #timer: TimerHandle | undefined;
+
+  constructor(parts: SessionTabsParts) {
+    this.#parts = parts;
+    const { channel } = parts;
+    this.#stopListening = channel.onMessage((message) => {
+      if (message.type === 'hello') {
+        this.#greeted();
+      } else if (message.type === 'snapshot') {
+        // Of another version of this page, at worst: the list takes the numbers that it knows.
+        parts.onProgress(message.sessionId, message.snapshot as unknown as Snapshot);
+      } else if (message.type === 'ended') {
+        this.#files.delete(message.sessionId);
+        parts.onEnded(message.sessionId);
+      } else {
+        const files = this.#files.get(message.sessionId) ?? new Map<number, File>();
+        this.#files.set(message.sessionId, files);
+        for (const [seq, file] of message.entries) files.set(seq, file);
+      }
+    });
+    channel.post({ type: 'hello' });
+  }
+
+  /** Something changed: tells the others soon. */
+  changed(): void {
+    const { runtime, sessionIds, snapshot, channel } = this.#parts;
+    this.#timer ??= runtime.setTimer(() => {
+      this.#timer = undefined;
+      const told = { ...snapshot() };
+      for (const sessionId of sessionIds()) {
+        channel.post({ type: 'snapshot', sessionId, snapshot: told });
+      }
+      for (const [sessionId, files] of this.#toShare) this.#share(sessionId, files);
+      this.#toShare.clear();
+    }, EVERY_MS);
+  }
+
+  /** A file was added: another tab can go on with it, should this one die. */
+  shared(sessionId: string, seq: number, file: File): void {
+    if (!this.#hasPeers) return;
+    const files = this.#toShare.get(sessionId) ?? [];
+    files.push([seq, file]);
+    this.#toShare.set(sessionId, files);
+  }
+
+  /** Nobody has to work on the session any more. */
+  ended(sessionId: string): void {
+    this.#parts.channel.post({ type: 'ended', sessionId });
+  }
+
+  /** The files that other tabs told of; they are this page's own from now on. */
+  takeFiles(sessionId: string): ReadonlyMap<number, File> {
+    const files = this.#files.get(sessionId) ?? new Map<number, File>();
+    this.#files.delete(sessionId);
+    return files;
+  }
+
+  dispose(): void {
+    this.#stopListening();
+    if (this.#timer !== undefined) this.#parts.runtime.clearTimer(this.#timer);
+    this.#parts.channel.close();
+  }
+
+  /** Another tab opened: it is told everything, and that this one is here. */
+  #greeted(): void {
+    const { channel, sessionIds, filesOf } = this.#parts;
+    if (!this.#hasPeers) channel.post({ type: 'hello' });
+    this.#hasPeers = true;
+    this.changed();
+    for (const sessionId of sessionIds()) this.#share(sessionId, [...filesOf(sessionId)]);
+  }
+
+  #share(sessionId: string, files: readonly SharedFile[]): void {
+    for (let at = 0; at < files.length; at += FILES_A_MESSAGE) {
+      const entries = files.slice(at, at + FILES_A_MESSAGE);
+      this.#parts.channel.post({ type: 'files', sessionId, entries });
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { SessionInfo } from './session-list.ts';
+
+/** How a resumed session stands. Counts are of files. */
+export interface ResumeResult {
+  /** Uploads that were brought back, those that are done included. */
+  readonly restored: number;
+  /** Uploads that are not done. */
+  readonly left: number;
+  /** Of these, those whose files the person has to select (or drop) again. */
+  readonly needsFile: number;
+  /** Of these, those that wait for `requestPermission()`. */
+  readonly needsPermission: number;
+}
+
+/** What earlier pages, and other tabs, began in this browser. A store, as the uploader is one. */
+export interface Sessions {
+  /** Latest first. Immutable; the same object until something changed. */
+  getSnapshot(): readonly SessionInfo[];
+  /** @returns the unsubscribe */
+  subscribe(listener: () => void): () => void;
+  /** Looks again; needed only to see what other tabs have discarded meanwhile. */
+  refresh(): Promise<readonly SessionInfo[]>;
+  /**
+   * Goes on with an interrupted session: the server is asked what it has, and what can be read is sent.
+   * For the rest, `add` the same files again, or call `requestPermission()`.
+   *
+   * @throws SessionError `elsewhere` or `not_found`
+   */
+  resume(id: string): Promise<ResumeResult>;
+  /**
+   * Forgets a session. What is stored stays stored; of one that this page works on, the rest is cancelled.
+   *
+   * @throws SessionError `elsewhere`
+   */
+  discard(id: string): Promise<void>;
+  /**
+   * Asks the person to let this page read the folders again that were given to an earlier one: one
+   * question for all. To be called on a click, which browsers insist on.
+   *
+   * @returns how many uploads go on
+   */
+  requestPermission(): Promise<number>;
+}
