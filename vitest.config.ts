@@ -1,6 +1,7 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
+import { findFirefox } from './scripts/firefox.mjs';
 
 // Tests run the sources of all packages, never what was built last.
 const conditions = ['bulkhead-source'];
@@ -15,7 +16,17 @@ const ssr = {
   },
 };
 
-const executablePath = findChromium();
+const chromiumPath = findChromium();
+const firefoxPath = findFirefox();
+
+/** What browsers do differently: storage, locks, channels, workers, reads, requests. */
+const IN_EVERY_BROWSER = [
+  'test/browser/journal*.test.ts',
+  'test/browser/session-*.test.ts',
+  'test/browser/hash-*.test.ts',
+  'test/browser/xhr-put.test.ts',
+  'test/browser/adapter-conformance.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -54,10 +65,24 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 args: CHROMIUM_FLAGS,
-                ...(executablePath ? { executablePath } : {}),
+                ...(chromiumPath ? { executablePath: chromiumPath } : {}),
               },
             }),
-            instances: [{ browser: 'chromium' }],
+            instances: [
+              { browser: 'chromium' },
+              {
+                browser: 'firefox',
+                include: IN_EVERY_BROWSER,
+                // By the Chrome DevTools Protocol.
+                exclude: ['test/browser/journal-quota.test.ts'],
+                provider: playwright({
+                  launchOptions: {
+                    channel: 'moz-firefox',
+                    ...(firefoxPath ? { executablePath: firefoxPath } : {}),
+                  },
+                }),
+              },
+            ],
           },
         },
       },

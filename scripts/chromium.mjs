@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { findExecutable } from './find-executable.mjs';
 
 /**
  * For a browser that tests drive: no sandbox, because containers rarely permit it and every page it
@@ -40,11 +41,6 @@ const PLAYWRIGHT_EXECUTABLES = [
   'chrome-win/chrome.exe',
 ];
 
-/** BULKHEAD_CHROMIUM names something that cannot be run. */
-export class ChromiumPathError extends Error {
-  name = 'ChromiumPathError';
-}
-
 /**
  * The Chromium to use: `BULKHEAD_CHROMIUM`, else one on PATH, else an installed application, else
  * the one Playwright downloaded. `undefined` when there is none; `scripts/setup.mjs --browser`
@@ -54,17 +50,12 @@ export class ChromiumPathError extends Error {
  * @returns {string | undefined}
  */
 export function findChromium({ env = process.env, platform = process.platform } = {}) {
-  if (env.BULKHEAD_CHROMIUM) {
-    if (isExecutable(env.BULKHEAD_CHROMIUM)) return env.BULKHEAD_CHROMIUM;
-    throw new ChromiumPathError(
-      `BULKHEAD_CHROMIUM is ${env.BULKHEAD_CHROMIUM}, which is not an executable file`,
-    );
-  }
-  const folders = (env.PATH ?? '').split(path.delimiter).filter(Boolean);
-  const onPath = NAMES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
-  return [...onPath, ...(APPLICATIONS[platform] ?? []), ...downloaded(env, platform)].find(
-    isExecutable,
-  );
+  return findExecutable({
+    variable: 'BULKHEAD_CHROMIUM',
+    names: NAMES,
+    places: [...(APPLICATIONS[platform] ?? []), ...downloaded(env, platform)],
+    env,
+  });
 }
 
 /** Playwright's downloads, newest first. */
@@ -78,13 +69,4 @@ function downloaded(env, platform) {
     .filter((name) => /^chromium-\d+$/.test(name))
     .sort((a, b) => Number(b.slice(9)) - Number(a.slice(9)))
     .flatMap((name) => PLAYWRIGHT_EXECUTABLES.map((file) => path.join(root, name, file)));
-}
-
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }

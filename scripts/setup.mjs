@@ -3,7 +3,8 @@
  * (20 or newer), before anything is installed: Node built-ins only.
  *
  *   node scripts/setup.mjs             dependencies
- *   node scripts/setup.mjs --browser   and a Chromium for the tests
+ *   node scripts/setup.mjs --browser   and a Chromium, for whatever drives a page
+ *   node scripts/setup.mjs --browsers  and a Firefox too, for the tests
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -11,6 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
+import { findFirefox } from './firefox.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = path.join(root, 'node_modules');
@@ -22,9 +24,28 @@ const ownNode = path.join(
   process.platform === 'win32' ? 'node.exe' : 'node',
 );
 
+let isPackageListNew = false;
+
+const CHROMIUM = {
+  name: 'Chromium',
+  debianPackage: 'chromium',
+  download: 'chromium',
+  find: findChromium,
+  variable: 'BULKHEAD_CHROMIUM',
+};
+/** No download: Playwright has a Firefox of its own only, which is not the one that people have. */
+const FIREFOX = {
+  name: 'Firefox',
+  debianPackage: 'firefox-esr',
+  find: findFirefox,
+  variable: 'BULKHEAD_FIREFOX',
+};
+
 try {
   await installDependencies();
-  if (process.argv.includes('--browser')) await installChromium();
+  const isForTests = process.argv.includes('--browsers');
+  if (isForTests || process.argv.includes('--browser')) await installBrowser(CHROMIUM);
+  if (isForTests) await installBrowser(FIREFOX);
 } catch (error) {
   console.error(`\nsetup: ${error.message}`);
   process.exitCode = 1;
@@ -76,8 +97,10 @@ function isInstalled(lock) {
   );
 }
 
-async function installChromium() {
-  if (findChromium()) return;
+async function installBrowser({ name, debianPackage, download, find, variable }) {
+  if (find()) return;
+  const advice = `The tests need a ${name}. Install one so that it is on PATH, or name its executable:
+  ${variable}=/path/to/${debianPackage} npm test`;
   const isRoot = process.getuid?.() === 0;
   const hasApt = process.platform === 'linux' && existsSync('/usr/bin/apt-get');
   const system = read('/etc/os-release') ?? '';
@@ -85,30 +108,33 @@ async function installChromium() {
   const isDebian = hasApt && /^ID=debian$/m.test(system);
 
   if (isRoot && isDebian) {
-    await step('Updating the package list (apt-get update)', 'apt-get', ['update', '-qq']);
-    await step('Installing Chromium (apt-get install chromium)', 'apt-get', [
+    await updatePackageList();
+    await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
       'install',
       '-y',
       '-qq',
       '--no-install-recommends',
-      'chromium',
+      debianPackage,
     ]);
-  } else {
+  } else if (download) {
     const withLibraries = isRoot && hasApt ? ['--with-deps'] : [];
-    await step('Downloading Chromium (playwright install chromium)', process.execPath, [
+    await step(`Downloading ${name} (playwright install ${download})`, process.execPath, [
       path.join(modules, 'playwright', 'cli.js'),
       'install',
       ...withLibraries,
-      'chromium',
+      download,
     ]).catch((error) => {
-      throw new Error(`${error.message}\n${CHROMIUM_ADVICE}`);
+      throw new Error(`${error.message}\n${advice}`);
     });
   }
-  if (!findChromium()) throw new Error(`There is still no Chromium.\n${CHROMIUM_ADVICE}`);
+  if (!find()) throw new Error(`There is no ${name}.\n${advice}`);
 }
 
-const CHROMIUM_ADVICE = `The tests need a Chromium or Chrome. Install one so that it is on PATH, or name its executable:
-  BULKHEAD_CHROMIUM=/path/to/chromium npm test`;
+async function updatePackageList() {
+  if (isPackageListNew) return;
+  await step('Updating the package list (apt-get update)', 'apt-get', ['update', '-qq']);
+  isPackageListNew = true;
+}
 
 /** Runs one command, quiet unless it fails, and says what it is and how long it took. */
 async function step(title, command, args) {

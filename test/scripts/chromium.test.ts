@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ChromiumPathError, findChromium } from '../../scripts/chromium.mjs';
+import { findChromium } from '../../scripts/chromium.mjs';
+import { ExecutablePathError } from '../../scripts/find-executable.mjs';
 
 describe('findChromium', () => {
   let dir: string;
@@ -32,7 +33,7 @@ describe('findChromium', () => {
   it('refuses a BULKHEAD_CHROMIUM that cannot be run rather than taking another', async () => {
     const onPath = await executable('bin', 'chromium');
     const env = { PATH: path.dirname(onPath), BULKHEAD_CHROMIUM: path.join(dir, 'absent') };
-    expect(() => findChromium({ env, platform: 'linux' })).toThrow(ChromiumPathError);
+    expect(() => findChromium({ env, platform: 'linux' })).toThrow(ExecutablePathError);
   });
 
   it('passes over files that are not executable', async () => {

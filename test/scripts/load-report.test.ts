@@ -5,14 +5,21 @@ import { isExact, judgeLibrary, type LibraryVerdict } from '../../bench/load/ver
 
 describe('the command line of a load run', () => {
   it('has defaults for everything', () => {
-    expect(parseLoadOptions([])).toMatchObject({ files: 200, size: '256k', scenario: 'happy' });
+    expect(parseLoadOptions([])).toMatchObject({
+      files: 200,
+      size: '256k',
+      scenarios: ['happy'],
+    });
   });
 
   it.each([
     [['--files', '99'], '--files takes a whole number from 100 to 10000, not "99"'],
     [['--files', 'many'], 'not "many"'],
     [['--size', '2m'], '--size takes one of 256k, 1m, 5m, 10m, mixed, not "2m"'],
-    [['--scenario', 'sad'], '--scenario takes one of happy, server-kill'],
+    [
+      ['--scenario', 'sad'],
+      '--scenario takes one of happy, offline, rate-limit, users, crash, server-kill, all',
+    ],
     [['--fils', '100'], "Unknown option '--fils'"],
     [['100'], 'Unexpected argument'],
   ])('refuses %j and says why', (args, message) => {

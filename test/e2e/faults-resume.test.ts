@@ -1,0 +1,285 @@
+import type { Page } from 'playwright';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { dropPaths, ENGINES, Engine, type EngineName } from '../support/engines.ts';
+import { buildDemo } from './demo-server.ts';
+import { ResumeSite } from './resume-site.ts';
+
+const FILES = 500;
+const FILE_BYTES = 20_000;
+/** Of the files that are uploaded: when the page goes. */
+const MOMENTS = [0.002, 0.05, 0.12, 0.22, 0.32, 0.42, 0.52, 0.62, 0.72, 0.82];
+/** More PUTs than that are never under way at once. */
+const MAX_IN_FLIGHT = 6;
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+beforeAll(buildDemo);
+
+async function setUp(name: EngineName, { files = FILES, sizeBytes = FILE_BYTES } = {}) {
+  const site = await ResumeSite.start(files, sizeBytes);
+  cleanups.push(() => site.close());
+  const engine = await Engine.create(name);
+  cleanups.push(() => engine.close());
+  // Slow enough that there is a middle, of the run and of each PUT.
+  const trickleBytesPerSecond = FILE_BYTES / 0.04;
+  await site.backend.plan([{ match: { route: 'put' }, do: { trickleBytesPerSecond } }]);
+  return { site, engine };
+}
+
+const uploadedOf = (page: Page) =>
+  page
+    .evaluate(() => window.uploader.getSnapshot().byStatus)
+    .then((by) => {
+      const { processing, embedding, searchable, duplicate } = by;
+      return processing + embedding + searchable + duplicate;
+    });
+
+async function untilUploaded(page: Page, count: number): Promise<number> {
+  const limitMs = Date.now() + 60_000;
+  for (;;) {
+    const uploaded = await uploadedOf(page);
+    if (uploaded >= count) return uploaded;
+    if (Date.now() > limitMs) throw new Error(`${uploaded} of ${count} were uploaded`);
+    await new Promise((go) => setTimeout(go, 10));
+  }
+}
+
+/** Begins, or goes on with what an earlier page began. */
+async function startPage(page: Page): Promise<void> {
+  await page.evaluate(() => window.start());
+  const sessions = await page.evaluate(() => window.uploader.sessions.refresh());
+  for (const { id, state } of sessions) {
+    if (state !== 'interrupted') continue;
+    await page.evaluate((session) => window.uploader.sessions.resume(session), id);
+  }
+}
+
+const select = (page: Page, site: ResumeSite) => page.setInputFiles('#files', [...site.files]);
+
+async function finish(page: Page): Promise<void> {
+  const snapshot = await page.evaluate(() => window.uploader.done());
+  expect(snapshot).toMatchObject({
+    total: FILES,
+    searchable: FILES,
+    failed: 0,
+    needsFile: 0,
+    needsPermission: 0,
+  });
+}
+
+/** Everything arrived, once, and hardly anything was sent twice. */
+async function expectOnce(site: ResumeSite, deaths: number): Promise<void> {
+  const { assets, objects, requests } = await site.backend.state();
+  expect(assets).toHaveLength(FILES);
+  expect(objects).toHaveLength(FILES);
+  expect(assets.filter(({ runs }) => runs !== 1)).toEqual([]);
+  const sentBytes = requests
+    .filter(({ route }) => route === 'put')
+    .reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
+  const resent = sentBytes - FILES * FILE_BYTES;
+  console.log(`${deaths} deaths: ${(resent / FILE_BYTES).toFixed(1)} files’ bytes were sent twice`);
+  expect(resent).toBeLessThanOrEqual(deaths * MAX_IN_FLIGHT * FILE_BYTES);
+}
+
+describe.each(ENGINES)('in %s', (name) => {
+  it('33: a page that is reloaded ten times loses nothing', async () => {
+    const { site, engine } = await setUp(name);
+    const page = await engine.open(site.url);
+    await startPage(page);
+    for (const moment of MOMENTS) {
+      await select(page, site);
+      await untilUploaded(page, Math.ceil(moment * FILES));
+      await page.reload();
+      await startPage(page);
+    }
+    await select(page, site);
+    await finish(page);
+    await expectOnce(site, MOMENTS.length);
+    expect(await page.evaluate(() => window.uploader.sessions.refresh())).toEqual([]);
+  });
+
+  it('31: a browser that is killed ten times loses nothing', async () => {
+    const { site, engine } = await setUp(name);
+    let page = await engine.open(site.url);
+    await startPage(page);
+    let before = 0;
+    for (const moment of MOMENTS) {
+      await select(page, site);
+      const uploaded = await untilUploaded(page, Math.ceil(moment * FILES));
+      await engine.kill();
+      page = await engine.open(site.url);
+      await startPage(page);
+      // What the killed page knew to be stored, the next one knows as well.
+      before = await uploadedOf(page);
+      expect(before).toBeGreaterThanOrEqual(uploaded);
+    }
+    await select(page, site);
+    await finish(page);
+    await expectOnce(site, MOMENTS.length);
+  });
+
+  it('30: another tab goes on with a tab’s files when that one dies', async () => {
+    const { site, engine } = await setUp(name);
+    const watcher = await engine.open(site.url);
+    await startPage(watcher);
+    const worker = await engine.open(site.url);
+    await startPage(worker);
+    await select(worker, site);
+    const uploaded = await untilUploaded(worker, FILES / 4);
+    const mirrored = await watcher.evaluate(() => window.uploader.sessions.getSnapshot());
+    expect(mirrored).toMatchObject([{ state: 'elsewhere', total: FILES }]);
+    expect(mirrored[0]?.progress?.uploaded).toBeGreaterThan(0);
+    await worker.close();
+    await untilUploaded(watcher, uploaded);
+    await finish(watcher);
+    await expectOnce(site, 1);
+  });
+
+  it('36: of two tabs one works, and the other one shows how far it is', async () => {
+    const { site, engine } = await setUp(name, { files: 100 });
+    const watcher = await engine.open(site.url);
+    await startPage(watcher);
+    const worker = await engine.open(site.url);
+    await startPage(worker);
+    await select(worker, site);
+    await untilUploaded(worker, 50);
+    const busy = await watcher.evaluate(async () => {
+      const [session] = window.uploader.sessions.getSnapshot();
+      const refused = window.uploader.sessions.resume(session?.id ?? '');
+      return { session, error: await refused.catch((error: Error) => error.name) };
+    });
+    expect(busy.session).toMatchObject({ state: 'elsewhere', total: 100 });
+    expect(busy.error).toBe('SessionError');
+    await worker.evaluate(() => window.uploader.done());
+    await expect
+      .poll(() => watcher.evaluate(() => window.uploader.sessions.getSnapshot()))
+      .toEqual([]);
+    expect(await watcher.evaluate(() => window.uploader.getSnapshot().total)).toBe(0);
+    expect((await site.backend.state()).assets).toHaveLength(100);
+  });
+
+  it('a folder that is selected again is skipped where it is done, without being read', async () => {
+    const { site, engine } = await setUp(name);
+    const first = await engine.open(site.url);
+    await startPage(first);
+    await select(first, site);
+    await untilUploaded(first, FILES / 2);
+    await engine.kill();
+    const page = await engine.open(site.url);
+    await startPage(page);
+    const before = await page.evaluate(() => window.uploader.done());
+    expect(before.uploaded).toBeGreaterThanOrEqual(FILES / 2);
+    expect(before.needsFile).toBe(FILES - before.uploaded);
+    await page.evaluate(() => {
+      const read = new Set<string>();
+      for (const method of ['arrayBuffer', 'slice'] as const) {
+        const original = Blob.prototype[method] as (...args: unknown[]) => unknown;
+        Object.defineProperty(Blob.prototype, method, {
+          value(this: Blob, ...args: unknown[]) {
+            if (this instanceof File) read.add(this.name);
+            return original.apply(this, args);
+          },
+        });
+      }
+      Object.assign(window, { read });
+    });
+    await select(page, site);
+    await finish(page);
+    const read = await page.evaluate(
+      () => [...(window as unknown as { read: Set<string> }).read].length,
+    );
+    expect(read).toBeLessThanOrEqual(before.needsFile);
+    await expectOnce(site, 1);
+  });
+});
+
+it('34: a page that the browser froze goes on when it thaws', async () => {
+  const { site, engine } = await setUp('chromium');
+  const page = await engine.open(site.url);
+  await startPage(page);
+  await select(page, site);
+  await untilUploaded(page, FILES / 4);
+  const session = await page.context().newCDPSession(page);
+  await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+  await new Promise((go) => setTimeout(go, 3_000));
+  await session.send('Page.setWebLifecycleState', { state: 'active' });
+  await finish(page);
+  await expectOnce(site, 1);
+});
+
+describe('folders that the browser gives by handle', () => {
+  it('a folder that was dropped is remembered; dropped again, it goes on', async () => {
+    const { site, engine } = await setUp('chromium');
+    const first = await engine.open(site.url);
+    await startPage(first);
+    await dropPaths(first, [site.folder]);
+    await untilUploaded(first, FILES / 4);
+    await engine.kill();
+    const page = await engine.open(site.url);
+    await startPage(page);
+    const before = await page.evaluate(() => window.uploader.done());
+    // Chromium keeps the handle and asks for the permission anew.
+    expect(before.needsPermission).toBe(FILES - before.uploaded);
+    expect(before.needsFile).toBe(0);
+    await dropPaths(page, [site.folder]);
+    await page.waitForFunction(() => window.fromDrop !== undefined);
+    expect(await page.evaluate(() => window.fromDrop)).toMatchObject({
+      added: 0,
+      repeated: FILES,
+    });
+    await finish(page);
+    await expectOnce(site, 1);
+  });
+
+  it('goes on after one question, without a file being selected', async () => {
+    const { site, engine } = await setUp('chromium', { files: 1 });
+    /** The private file system's handles are real ones that may be read without a question. */
+    const permit = (page: Page, state: PermissionState) =>
+      page.evaluate((answer) => {
+        const prototype = FileSystemHandle.prototype as unknown as Record<string, unknown>;
+        const asked = { questions: 0, state: answer };
+        Object.assign(window, { asked });
+        prototype.queryPermission = async () => asked.state;
+        prototype.requestPermission = async () => {
+          asked.questions += 1;
+          asked.state = 'granted';
+          return asked.state;
+        };
+      }, state);
+    const first = await engine.open(site.url);
+    await permit(first, 'granted');
+    await startPage(first);
+    await first.evaluate(async (count) => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle('album', { create: true });
+      const inner = await folder.getDirectoryHandle('inner', { create: true });
+      for (let at = 0; at < count; at += 1) {
+        const parent = at % 2 === 0 ? folder : inner;
+        const handle = await parent.getFileHandle(`p-${at}.jpg`, { create: true });
+        const writable = await handle.createWritable();
+        await writable.write(crypto.getRandomValues(new Uint8Array(20_000)));
+        await writable.close();
+      }
+      void window.uploader.add(folder);
+    }, FILES);
+    await untilUploaded(first, FILES / 4);
+    await engine.kill();
+
+    const page = await engine.open(site.url);
+    await permit(page, 'prompt');
+    await startPage(page);
+    const before = await page.evaluate(() => window.uploader.done());
+    expect(before.needsPermission).toBeGreaterThan(0);
+    expect(before.uploaded + before.needsPermission).toBe(before.total);
+    const found = await page.evaluate(() => window.uploader.sessions.requestPermission());
+    expect(found).toBe(before.needsPermission);
+    await finish(page);
+    const asked = await page.evaluate(
+      () => (window as unknown as { asked: { questions: number } }).asked.questions,
+    );
+    expect(asked).toBe(1);
+    await expectOnce(site, 1);
+  });
+});
