@@ -37,13 +37,13 @@ function stepBack(): void {
 
 async function start(settings: Settings): Promise<EmbeddedServer> {
   stepBack();
-  const { dataDir, maxFileBytes, port, storePort } = settings;
+  const { dataDir, maxFileBytes, port, rateLimit, storePort } = settings;
   await checkPorts(settings, HOST);
   const visitors = createVisitors(await visitorSecret(dataDir));
   const server = await createEmbeddedServer({
     dir: dataDir,
     authorize: async (request) => visitors.identify(request),
-    limits: { maxFileBytes },
+    limits: { maxFileBytes, ...rateLimit },
     // A page at localhost and a store at localhost are two origins: the ports differ.
     ...(storePort === 0 ? {} : { storeUrl: `http://localhost:${storePort}` }),
     logger: createLogger('warn'),
@@ -63,7 +63,7 @@ async function start(settings: Settings): Promise<EmbeddedServer> {
       const isPage = new URL(request.url).pathname === '/';
       // Only a load of the page makes visitors, so that the calls it makes at once share one.
       if (isPage && visitors.identify(request) === null) {
-        response.headers.append('Set-Cookie', visitors.welcome());
+        for (const cookie of visitors.welcome()) response.headers.append('Set-Cookie', cookie);
       }
       return response;
     };

@@ -17,6 +17,8 @@ export interface Settings {
   readonly dataDirShown: string;
   /** `BULKHEAD_MAX_FILE_BYTES`, default 100 MB. */
   readonly maxFileBytes: number;
+  /** `BULKHEAD_RATE_CAPACITY` and `BULKHEAD_RATE_PER_MINUTE`, default the server kit's. */
+  readonly rateLimit: { readonly rateLimitCapacity?: number; readonly rateLimitPerMinute?: number };
 }
 
 /** A variable of the environment does not fit; the message names it. */
@@ -40,7 +42,15 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       DEFAULT_MAX_FILE_BYTES,
       Number.MAX_SAFE_INTEGER,
     ),
+    rateLimit: {
+      ...optional(env, 'BULKHEAD_RATE_CAPACITY', 'rateLimitCapacity'),
+      ...optional(env, 'BULKHEAD_RATE_PER_MINUTE', 'rateLimitPerMinute'),
+    },
   };
+}
+
+function optional(env: NodeJS.ProcessEnv, name: string, option: string): Record<string, number> {
+  return env[name] ? { [option]: integer(env, name, 0, Number.MAX_SAFE_INTEGER) } : {};
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number, most: number): number {

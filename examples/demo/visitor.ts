@@ -3,6 +3,8 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const COOKIE = 'bulkhead_visitor';
+/** Says nothing but whether it is still the same visitor: the page keeps their uploads apart by it. */
+const SCOPE_COOKIE = 'bulkhead_scope';
 const MAX_AGE_SECONDS = 365 * 24 * 60 * 60;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -13,8 +15,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 export interface Visitors {
   /** Whose request this is; null when the cookie is missing or was altered. */
   identify(request: Request): string | null;
-  /** A `Set-Cookie` value that makes a new visitor. */
-  welcome(): string;
+  /** `Set-Cookie` values that make a new visitor. */
+  welcome(): string[];
 }
 
 /** @param secret signs the cookies; see {@link visitorSecret} */
@@ -35,8 +37,10 @@ export function createVisitors(secret: string): Visitors {
     welcome() {
       const id = randomUUID();
       const value = `${id}.${signatureOf(id).toString('base64url')}`;
+      const scope = signatureOf(`${id} scope`).toString('hex').slice(0, 16);
       // Not Secure: the demo is served over plain http, on this machine.
-      return `${COOKIE}=${value}; Path=/; Max-Age=${MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax`;
+      const rest = `Path=/; Max-Age=${MAX_AGE_SECONDS}; SameSite=Lax`;
+      return [`${COOKIE}=${value}; ${rest}; HttpOnly`, `${SCOPE_COOKIE}=${scope}; ${rest}`];
     },
   };
 }

@@ -6,6 +6,7 @@ import { formatBytes, formatCounted } from './format.ts';
 import { guardLeaving } from './leave-guard.ts';
 import { connectLibrary } from './library.ts';
 import { connectProgress } from './progress.ts';
+import { connectSessions } from './sessions.ts';
 import { connectTheme } from './theme.ts';
 import { createToast } from './toast.ts';
 
@@ -26,8 +27,12 @@ const maxFileSizeBytes = Number(
   document.querySelector<HTMLMetaElement>('meta[name="bulkhead-max-file-bytes"]')?.content,
 );
 
+/** Whose uploads these are: an application gives the id of whoever is signed in. */
+const scope = /bulkhead_scope=(\w+)/.exec(document.cookie)?.[1] ?? '';
+
 const uploader = createUploader({
   adapter: bulkheadAdapter(),
+  scope,
   restrictions: { maxFileSizeBytes, allowedTypes: IMAGE_TYPES },
 });
 window.bulkhead = { uploader };
@@ -54,6 +59,7 @@ const progress = connectProgress(uploader, ({ phase }) => {
   arrange();
   library.expect(phase === 'uploading' || phase === 'processing');
 });
+connectSessions(uploader, toast);
 connectFailures(uploader);
 connectDropZone((picked) => void take(picked));
 guardLeaving(uploader);

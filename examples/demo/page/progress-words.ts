@@ -48,6 +48,11 @@ export function doneFigures(session: SessionState, snapshot: Snapshot, seconds: 
 
 /** Under the summary while work is under way: bytes, speed, time left. */
 export function runningFigures(session: SessionState, snapshot: Snapshot): string {
+  if (session.phase === 'waiting') {
+    return [`${formatCount(session.waiting)} wait for their files`, ...troubles(session)].join(
+      ' · ',
+    );
+  }
   if (session.phase === 'processing') {
     return 'Everything is uploaded. You may close this tab: the server does the rest.';
   }
@@ -56,6 +61,7 @@ export function runningFigures(session: SessionState, snapshot: Snapshot): strin
     parts.push(formatSpeed(snapshot.bytesPerSecond));
     if (snapshot.secondsLeft !== null) parts.push(formatTimeLeft(snapshot.secondsLeft));
   }
+  if (session.waiting > 0) parts.push(`${formatCount(session.waiting)} wait for their files`);
   parts.push(...troubles(session));
   return parts.join(' · ');
 }

@@ -1,7 +1,7 @@
 import type { Snapshot } from 'bulkhead';
 
 /** What the session is doing, in the terms of this page. */
-export type Phase = 'none' | 'uploading' | 'processing' | 'done';
+export type Phase = 'none' | 'uploading' | 'processing' | 'waiting' | 'done';
 
 /** The snapshot's numbers as the page shows them: constant work, however many uploads there are. */
 export interface SessionState {
@@ -13,6 +13,8 @@ export interface SessionState {
   readonly searchable: number;
   /** Not sent yet: closing the tab would leave them behind. */
   readonly unsent: number;
+  /** Of an earlier visit: their files have to be given again. */
+  readonly waiting: number;
   readonly cancelled: number;
   /** Failed for good, refused ones left out. */
   readonly lost: number;
@@ -39,13 +41,15 @@ export function readSession(snapshot: Snapshot): SessionState {
     byStatus.uploaded +
     byStatus.finalizing;
   const inProcess = byStatus.processing + byStatus.embedding;
+  const waiting = byStatus.detached;
   return {
-    phase: phaseOf(total + refused + cancelled, unsent, inProcess),
+    phase: phaseOf(total + refused + cancelled, unsent, inProcess, waiting),
     total,
     uploaded,
     processed,
     searchable,
     unsent,
+    waiting,
     cancelled,
     lost,
     lostInProcessing,
@@ -53,8 +57,9 @@ export function readSession(snapshot: Snapshot): SessionState {
   };
 }
 
-function phaseOf(rows: number, unsent: number, inProcess: number): Phase {
+function phaseOf(rows: number, unsent: number, inProcess: number, waiting: number): Phase {
   if (rows === 0) return 'none';
   if (unsent > 0) return 'uploading';
+  if (waiting > 0) return 'waiting';
   return inProcess > 0 ? 'processing' : 'done';
 }
