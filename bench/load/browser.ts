@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type CDPSession, chromium, type Page } from 'playwright';
+import { type BrowserContext, type CDPSession, chromium, type Page } from 'playwright';
 import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
+import { killBrowser } from './kill-browser.ts';
 import { installProbe, type ProbeResult, type ProbeState } from './page-probe.ts';
-import { countRequests, type RequestCounts } from './request-counter.ts';
+import { countRequests, type RequestCounts, sumCounts } from './request-counter.ts';
 
 /** There is no Chromium to drive, or the page is not the one expected. */
 export class BrowserError extends Error {
@@ -23,6 +24,12 @@ export interface DrivenPage {
   heapBytes(options?: { collect: boolean }): Promise<number>;
   /** Errors that nothing in the page caught. */
   readonly errors: readonly string[];
+  /** Takes the page's network away, or brings it back. */
+  setOffline(isOffline: boolean): Promise<void>;
+  /** The whole browser anew, on the same profile: after it was closed in order, or by SIGKILL. */
+  reopen(how: 'closed' | 'killed'): Promise<void>;
+  /** Goes on with the interrupted session, by the page's own button. */
+  resume(): Promise<void>;
   cookie(): Promise<string>;
   close(): Promise<void>;
 }
@@ -35,12 +42,59 @@ export interface DrivenPageOptions {
 }
 
 /** Opens the page with a new profile on disk, as a first-time visitor has. */
-export async function openPage({ url, isHeaded, tempDir }: DrivenPageOptions): Promise<DrivenPage> {
+export async function openPage(options: DrivenPageOptions): Promise<DrivenPage> {
+  const profile = await mkdtemp(path.join(options.tempDir, 'profile-'));
+  const errors: string[] = [];
+  /** Of browsers that were killed. */
+  const earlier: RequestCounts[] = [];
+  let open = await openBrowser(options, profile, errors);
+  return {
+    version: open.context.browser()?.version() ?? 'unknown',
+    errors,
+    requests: () => [...earlier, open.requests()].reduce(sumCounts),
+    ...driveProbe(() => open.page),
+    heapBytes: ({ collect } = { collect: false }) => measureHeap(open.session, collect),
+    addFolder: (dir) =>
+      open.page.locator('input[type=file][webkitdirectory]').first().setInputFiles(dir),
+    setOffline: (isOffline) => open.context.setOffline(isOffline),
+    async reopen(how) {
+      earlier.push(open.requests());
+      if (how === 'killed') await killBrowser(profile);
+      await open.context.close().catch(() => {});
+      open = await openBrowser(options, profile, errors);
+    },
+    async resume() {
+      const { page } = open;
+      await page.click('[data-testid=session-resume]');
+      await page.waitForSelector('[data-testid=session-files]');
+    },
+    cookie: async () =>
+      (await open.context.cookies(options.url))
+        .map(({ name, value }) => `${name}=${value}`)
+        .join('; '),
+    async close() {
+      await open.context.close();
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+interface OpenBrowser {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  readonly session: CDPSession;
+  readonly requests: () => RequestCounts;
+}
+
+async function openBrowser(
+  { url, isHeaded }: DrivenPageOptions,
+  profile: string,
+  errors: string[],
+): Promise<OpenBrowser> {
   const executablePath = findChromium();
   if (!executablePath) {
     throw new BrowserError('There is no Chromium: run `node scripts/setup.mjs --browser`');
   }
-  const profile = await mkdtemp(path.join(tempDir, 'profile-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: !isHeaded,
@@ -51,14 +105,9 @@ export async function openPage({ url, isHeaded, tempDir }: DrivenPageOptions): P
     handleSIGTERM: false,
     handleSIGHUP: false,
   });
-  const close = async () => {
-    await context.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  };
   try {
     await context.addInitScript(installProbe);
     const page = context.pages()[0] ?? (await context.newPage());
-    const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.stack ?? error.message));
     page.on('crash', () => errors.push('The page crashed'));
     const session = await context.newCDPSession(page);
@@ -71,33 +120,23 @@ export async function openPage({ url, isHeaded, tempDir }: DrivenPageOptions): P
       .catch(() => {
         throw new BrowserError(`${url} never set window.bulkhead.uploader: ${errors.join('\n')}`);
       });
-    return {
-      version: context.browser()?.version() ?? 'unknown',
-      errors,
-      requests,
-      close,
-      ...driveProbe(page),
-      heapBytes: (options) => measureHeap(session, options?.collect ?? false),
-      addFolder: (dir) =>
-        page.locator('input[type=file][webkitdirectory]').first().setInputFiles(dir),
-      cookie: async () =>
-        (await context.cookies(url)).map(({ name, value }) => `${name}=${value}`).join('; '),
-    };
+    return { context, page, session, requests };
   } catch (error) {
-    await close();
+    await context.close();
     throw error;
   }
 }
 
-function driveProbe(page: Page): Pick<DrivenPage, 'state' | 'acknowledged' | 'result'> {
+function driveProbe(current: () => Page): Pick<DrivenPage, 'state' | 'acknowledged' | 'result'> {
   const missing = () => {
     throw new BrowserError('The page was loaded again and has lost its probe');
   };
   return {
-    state: async () => (await page.evaluate(() => window.bulkheadProbe?.state())) ?? missing(),
+    state: async () => (await current().evaluate(() => window.bulkheadProbe?.state())) ?? missing(),
     acknowledged: async () =>
-      (await page.evaluate(() => window.bulkheadProbe?.acknowledged())) ?? missing(),
-    result: async () => (await page.evaluate(() => window.bulkheadProbe?.result())) ?? missing(),
+      (await current().evaluate(() => window.bulkheadProbe?.acknowledged())) ?? missing(),
+    result: async () =>
+      (await current().evaluate(() => window.bulkheadProbe?.result())) ?? missing(),
   };
 }
 

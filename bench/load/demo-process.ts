@@ -15,6 +15,8 @@ export interface DemoOptions {
   readonly dataDir: string;
   /** Everything the server prints, over all its lives. */
   readonly logFile: string;
+  /** Variables of the environment, beside those that say where it is. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The server did not start, or ended by itself. */
@@ -89,6 +91,7 @@ export class DemoProcess {
       cwd: root,
       env: {
         ...process.env,
+        ...this.#options.env,
         PORT: String(this.#ports.page),
         STORE_PORT: String(this.#ports.store),
         BULKHEAD_DIR: this.#options.dataDir,

@@ -4,18 +4,18 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DrivenPage, openPage } from './browser.ts';
 import { DemoProcess } from './demo-process.ts';
+import { createDisturbance, type Disturbance, type Incident } from './disturbances.ts';
 import type { ImageSet } from './image-set.ts';
-import type { LoadOptions } from './options.ts';
+import type { LoadOptions, Scenario } from './options.ts';
 import type { ProbeState } from './page-probe.ts';
 import { describeMachine, type LoadReport, mebibytes } from './report.ts';
-import { createServerKiller, type ServerKill, type ServerKiller } from './server-kills.ts';
 import { measureStages } from './stage-times.ts';
 import { createStatusLine } from './status-line.ts';
 import { isExact, verifyLibrary } from './verify-library.ts';
 
 const SAMPLE_EVERY_MS = 500;
-/** While a kill is due: files arrive in batches, and the moment is soon missed. */
-const KILL_SAMPLE_EVERY_MS = 50;
+/** While something is to go wrong: files arrive in batches, and the moment is soon missed. */
+const DISTURBED_SAMPLE_EVERY_MS = 50;
 /** Reading the heap is not free for the page. */
 const HEAP_EVERY_MS = 2000;
 
@@ -33,6 +33,7 @@ interface Watched {
  */
 export async function runLoad(
   options: LoadOptions,
+  scenario: Scenario,
   images: ImageSet,
   signal: AbortSignal,
 ): Promise<LoadReport> {
@@ -47,19 +48,28 @@ export async function runLoad(
   let page: DrivenPage | undefined;
   let isKept = options.keep;
   try {
-    demo = await DemoProcess.start({ dataDir, logFile }, (error) => ended.abort(error));
+    const env = scenario === 'rate-limit' ? TIGHT_RATE : {};
+    demo = await DemoProcess.start({ dataDir, logFile, env }, (error) => ended.abort(error));
     page = await openPage({ url: demo.baseUrl, isHeaded: options.headed, tempDir });
-    const killer =
-      options.scenario === 'server-kill'
-        ? createServerKiller(demo, page, options.files)
-        : undefined;
-
+    const { files } = options;
+    const disturbance = createDisturbance(scenario, demo, page, files, images.dir);
+    // Chromium writes cookies down every half minute, or when it is closed: the visitor must not be new.
+    if (scenario === 'crash') await page.reopen('closed');
+    const startedMs = performance.now();
     await page.addFolder(images.dir);
-    const watched = await watch(page, options, stop, killer);
+    const watched = await watch(page, options, stop, disturbance);
     const problems = [...watched.problems];
-    if (killer && !killer.isDone()) problems.push('The files were uploaded before all kills');
-    const report = await judge({ options, images, demo, page, startedAt }, watched, {
-      kills: killer?.kills ?? [],
+    if (disturbance && !disturbance.isDone()) {
+      problems.push('The files were uploaded before everything had gone wrong');
+    }
+    if (scenario === 'rate-limit' && !page.requests().refusals[429]) {
+      problems.push('No request was refused for the rate');
+    }
+    const run = { options, scenario, images, demo, page, startedAt };
+    // A page that was opened again does not know what the one before it saw.
+    const times = scenario === 'crash' ? wholeTimes(watched, startedMs) : watched;
+    const report = await judge(run, times, {
+      incidents: disturbance?.incidents ?? [],
       problems,
     });
     isKept ||= !report.isSuccess;
@@ -75,12 +85,21 @@ export async function runLoad(
   }
 }
 
+/** One request for credentials, then one every ten seconds. */
+const TIGHT_RATE = { BULKHEAD_RATE_CAPACITY: '1', BULKHEAD_RATE_PER_MINUTE: '6' };
+
+function wholeTimes(watched: Watched, startedMs: number): Watched {
+  const ms = performance.now() - startedMs;
+  const isOver = watched.problems.length === 0;
+  return { ...watched, uploadedMs: isOver ? ms : null, searchableMs: isOver ? ms : null };
+}
+
 /** Follows the uploads until all have ended, or time is up. */
 async function watch(
   page: DrivenPage,
   options: LoadOptions,
   stop: AbortSignal,
-  killer: ServerKiller | undefined,
+  disturbance: Disturbance | undefined,
 ): Promise<Watched> {
   const line = createStatusLine();
   const deadline = performance.now() + options.timeoutMs;
@@ -95,7 +114,7 @@ async function watch(
       heapPeakBytes = Math.max(heapPeakBytes, await page.heapBytes());
       line.show(describeState(state, options.files, heapPeakBytes));
     }
-    await killer?.check(state);
+    await disturbance?.check(state);
     const known = (snapshot?.searchable ?? 0) + (snapshot?.failed ?? 0);
     const isOver = known >= options.files && snapshot?.state === 'idle';
     const isLate = performance.now() > deadline;
@@ -104,7 +123,8 @@ async function watch(
       const problems = isLate && !isOver ? [`Not done within ${options.timeoutMs / 1000} s`] : [];
       return { ...(await whenAll(page, options.files)), heapPeakBytes, problems };
     }
-    const everyMs = killer && !killer.isDone() ? KILL_SAMPLE_EVERY_MS : SAMPLE_EVERY_MS;
+    const isDue = disturbance !== undefined && !disturbance.isDone();
+    const everyMs = isDue ? DISTURBED_SAMPLE_EVERY_MS : SAMPLE_EVERY_MS;
     await sleep(everyMs, undefined, { signal: stop });
   }
 }
@@ -138,6 +158,7 @@ async function whenAll(page: DrivenPage, files: number) {
 
 interface Run {
   readonly options: LoadOptions;
+  readonly scenario: Scenario;
   readonly images: ImageSet;
   readonly demo: DemoProcess;
   readonly page: DrivenPage;
@@ -145,9 +166,9 @@ interface Run {
 }
 
 async function judge(
-  { options, images, demo, page, startedAt }: Run,
+  { options, scenario, images, demo, page, startedAt }: Run,
   watched: Watched,
-  { kills, problems }: { kills: readonly ServerKill[]; problems: readonly string[] },
+  { incidents, problems }: { incidents: readonly Incident[]; problems: readonly string[] },
 ): Promise<LoadReport> {
   const result = await page.result();
   const heapEndBytes = await page.heapBytes({ collect: true });
@@ -155,14 +176,14 @@ async function judge(
   const peakMemoryBytes = await demo.peakMemoryBytes();
   console.log('Comparing the library with the folder …');
   const acknowledged = [
-    ...kills.flatMap((kill) => kill.acknowledged),
+    ...incidents.flatMap((incident) => incident.acknowledged),
     ...result.acknowledged.map(({ assetId }) => assetId),
   ];
   const access = { baseUrl: demo.baseUrl, cookie: await page.cookie() };
   const library = await verifyLibrary(access, images.files, acknowledged);
 
   const apiCalls = Object.values(requests.api).reduce((sum, count) => sum + count, 0);
-  const { files, size, scenario, seed } = options;
+  const { files, size, seed } = options;
   const perSecond = (ms: number | null) => (ms === null ? null : (files * 1000) / ms);
   return {
     isSuccess:
@@ -194,8 +215,9 @@ async function judge(
     },
     server: {
       peakMemoryBytes,
-      kills: kills.map(({ uploaded, downMs }) => ({ uploaded, downMs })),
     },
+    incidents: incidents.map(({ what, uploaded, lastedMs }) => ({ what, uploaded, lastedMs })),
+    rateLimited: requests.refusals[429] ?? 0,
     library,
     failures: result.failures,
     problems,

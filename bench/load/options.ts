@@ -1,13 +1,29 @@
 import { parseArgs } from 'node:util';
 import { IMAGE_SIZES, type ImageSetSize } from './image-set.ts';
 
-export const SCENARIOS = ['happy', 'server-kill'] as const;
+/**
+ * - `happy`: nothing goes wrong
+ * - `offline`: the network goes away three times
+ * - `rate-limit`: the server refuses every other request for credentials
+ * - `users`: five people at once, each with a library of their own
+ * - `crash`: the browser is killed at 40 %, opened again, and the folder selected again
+ * - `server-kill`: the server is killed twice and started again
+ */
+export const SCENARIOS = [
+  'happy',
+  'offline',
+  'rate-limit',
+  'users',
+  'crash',
+  'server-kill',
+] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 export interface LoadOptions {
   readonly files: number;
   readonly size: ImageSetSize;
-  readonly scenario: Scenario;
+  /** One after the other. */
+  readonly scenarios: readonly Scenario[];
   readonly seed: number;
   /** Where the report goes as JSON. */
   readonly out: string | undefined;
@@ -25,9 +41,9 @@ export class LoadOptionError extends Error {
 }
 
 export const USAGE = `npm run load -- [options]
-  --files N          images, 100 to 10,000 (200)
+  --files N          images, 100 to 10,000 (2,000 with --scenario, else 200)
   --size S           of each: 256k, 1m, 5m, 10m, mixed (256k)
-  --scenario S       happy, or server-kill: the server is killed twice and started again (happy)
+  --scenario S       happy, offline, rate-limit, users, crash, server-kill, or all of them (happy)
   --seed N           other images (1)
   --out FILE         writes the report as JSON
   --timeout SECONDS  gives up after so long (by count and size)
@@ -40,9 +56,10 @@ const SIZES = [...Object.keys(IMAGE_SIZES), 'mixed'] as const;
 export function parseLoadOptions(args: readonly string[]): LoadOptions | undefined {
   const { values } = parse(args);
   if (values.help) return undefined;
-  const files = wholeNumber('files', values.files, 100, 10_000);
+  const isNamed = values.scenario !== undefined;
+  const files = wholeNumber('files', values.files ?? (isNamed ? '2000' : '200'), 100, 10_000);
   const size = oneOf('size', values.size, SIZES) as ImageSetSize;
-  const scenario = oneOf('scenario', values.scenario, SCENARIOS);
+  const chosen = oneOf('scenario', values.scenario ?? 'happy', [...SCENARIOS, 'all']);
   const timeoutSeconds =
     values.timeout === undefined
       ? defaultTimeoutSeconds(files, size)
@@ -50,7 +67,7 @@ export function parseLoadOptions(args: readonly string[]): LoadOptions | undefin
   return {
     files,
     size,
-    scenario,
+    scenarios: chosen === 'all' ? SCENARIOS : [chosen as Scenario],
     seed: wholeNumber('seed', values.seed, 0, 2 ** 31 - 1),
     out: values.out,
     keep: values.keep,
@@ -64,9 +81,9 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        files: { type: 'string', default: '200' },
+        files: { type: 'string' },
         size: { type: 'string', default: '256k' },
-        scenario: { type: 'string', default: 'happy' },
+        scenario: { type: 'string' },
         seed: { type: 'string', default: '1' },
         out: { type: 'string' },
         timeout: { type: 'string' },

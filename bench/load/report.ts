@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
-import type { LoadOptions } from './options.ts';
+import type { ImageSetSize } from './image-set.ts';
+import type { Scenario } from './options.ts';
 import type { RequestCounts } from './request-counter.ts';
 import { type Percentiles, STAGE_MEANING, STAGES, type Stage } from './stage-times.ts';
 import type { LibraryVerdict } from './verify-library.ts';
@@ -10,7 +11,7 @@ export interface LoadReport {
   /** Files that arrived exactly once, unaltered and searchable, as a part of all: 1 is all. */
   readonly successRate: number;
   readonly startedAt: string;
-  readonly options: Pick<LoadOptions, 'files' | 'size' | 'scenario' | 'seed'>;
+  readonly options: LoadCase;
   readonly machine: Machine;
   readonly totalBytes: number;
   /** From handing over the folder until the last file was acknowledged; null when that never came. */
@@ -38,13 +39,24 @@ export interface LoadReport {
   };
   readonly server: {
     readonly peakMemoryBytes: number;
-    readonly kills: readonly { uploaded: number; downMs: number }[];
   };
+  /** What went wrong on purpose. */
+  readonly incidents: readonly { what: string; uploaded: number; lastedMs: number }[];
+  /** Answers of the API that refused for the rate. */
+  readonly rateLimited: number;
   readonly library: LibraryVerdict;
   /** Uploads that ended without success, in words. */
   readonly failures: readonly string[];
   /** What else went wrong with the run itself. */
   readonly problems: readonly string[];
+}
+
+/** One scenario of a run. */
+export interface LoadCase {
+  readonly files: number;
+  readonly size: ImageSetSize;
+  readonly scenario: Scenario;
+  readonly seed: number;
 }
 
 export interface Machine {
@@ -100,12 +112,15 @@ export function formatReport(report: LoadReport): string {
     ...(server.peakMemoryBytes > 0
       ? [row('server memory', `${mebibytes(server.peakMemoryBytes)} at most`)]
       : []),
-    ...server.kills.map(({ uploaded, downMs }, at) =>
-      row(
-        `kill ${at + 1}`,
-        `at ${uploaded} uploaded; answered again after ${milliseconds(downMs)}`,
-      ),
+    ...report.incidents.map(({ what, uploaded, lastedMs }) =>
+      row(`at ${uploaded}`, `${what}, for ${milliseconds(lastedMs)}`),
     ),
+    ...(report.rateLimited > 0
+      ? [row('rate limited', `${report.rateLimited} requests were refused, and sent again`)]
+      : []),
+    ...(requests.puts > options.files
+      ? [row('sent again', `${requests.puts - options.files} PUTs`)]
+      : []),
     '',
     ...formatVerdict(report),
   ];
@@ -149,6 +164,10 @@ function row(title: string, text: string): string {
 function rate(ms: number | null, filesPerSecond: number | null): string {
   if (ms === null || filesPerSecond === null) return 'never';
   return `${(ms / 1000).toFixed(1)} s (${filesPerSecond.toFixed(1)} files/s)`;
+}
+
+export function formatSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 export function milliseconds(ms: number): string {

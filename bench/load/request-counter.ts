@@ -47,3 +47,25 @@ export async function countRequests(
   await session.send('Network.enable', { maxTotalBufferSize: 0, maxResourceBufferSize: 0 });
   return () => ({ ...counts, api: { ...api }, refusals: { ...refusals } });
 }
+
+/** Two counts in one. */
+export function sumCounts(a: RequestCounts, b: RequestCounts): RequestCounts {
+  return {
+    api: sumByName(a.api, b.api),
+    puts: a.puts + b.puts,
+    preflights: a.preflights + b.preflights,
+    storeReads: a.storeReads + b.storeReads,
+    page: a.page + b.page,
+    unanswered: a.unanswered + b.unanswered,
+    refusals: sumByName(a.refusals, b.refusals),
+  };
+}
+
+function sumByName(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const sums: Record<string, number> = { ...a };
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
+}
