@@ -9,7 +9,8 @@ const conditions = ['bulkhead-source'];
 const resolve = { conditions: [...conditions, 'module', 'browser', 'development|production'] };
 const ssr = {
   resolve: {
-    conditions: [...conditions, 'module', 'node', 'development|production'],
+    // Not `module`: what bundlers read, Node may not.
+    conditions: [...conditions, 'node', 'development|production'],
     externalConditions: [...conditions, 'node'],
     // Linked packages would otherwise be left to Node, which knows no such condition.
     noExternal: ['bulkhead', '@bulkhead/server'],
@@ -27,6 +28,25 @@ const IN_EVERY_BROWSER = [
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-conformance.test.ts',
 ];
+
+/** Whatever depends on the database runs on each. */
+const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
+
+function serverProject(engine: 'pglite' | 'postgres') {
+  return {
+    resolve,
+    ssr,
+    test: {
+      name: `server (${engine})`,
+      testTimeout: 30_000,
+      hookTimeout: 60_000,
+      environment: 'node' as const,
+      env: { BULKHEAD_TEST_ENGINE: engine },
+      include: [ON_BOTH_ENGINES],
+      globalSetup: ['test/support/services.ts'],
+    },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -47,8 +67,11 @@ export default defineConfig({
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
+          exclude: [ON_BOTH_ENGINES],
         },
       },
+      serverProject('pglite'),
+      serverProject('postgres'),
       {
         resolve,
         // Where the setup of browser tests runs: it has conditions of its own.

@@ -4,7 +4,7 @@
  *
  *   node scripts/setup.mjs             dependencies
  *   node scripts/setup.mjs --browser   and a Chromium, for whatever drives a page
- *   node scripts/setup.mjs --browsers  and a Firefox too, for the tests
+ *   node scripts/setup.mjs --tests     and what else the tests need: Firefox, PostgreSQL, Redis
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,6 +13,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 import { findFirefox } from './firefox.mjs';
+import { findPostgres, findRedis } from './services.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = path.join(root, 'node_modules');
@@ -43,9 +44,13 @@ const FIREFOX = {
 
 try {
   await installDependencies();
-  const isForTests = process.argv.includes('--browsers');
+  const isForTests = process.argv.includes('--tests');
   if (isForTests || process.argv.includes('--browser')) await installBrowser(CHROMIUM);
-  if (isForTests) await installBrowser(FIREFOX);
+  if (isForTests) {
+    await installBrowser(FIREFOX);
+    await installService('PostgreSQL', 'postgresql', findPostgres, 'BULKHEAD_TEST_POSTGRES');
+    await installService('Redis', 'redis-server', findRedis, 'BULKHEAD_TEST_REDIS');
+  }
 } catch (error) {
   console.error(`\nsetup: ${error.message}`);
   process.exitCode = 1;
@@ -128,6 +133,27 @@ async function installBrowser({ name, debianPackage, download, find, variable })
     });
   }
   if (!find()) throw new Error(`There is no ${name}.\n${advice}`);
+}
+
+/** Only its programs are needed: the tests start it themselves where none runs. */
+async function installService(name, debianPackage, find, variable) {
+  if (process.env[variable] || find()) return;
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && existsSync('/usr/bin/apt-get')) {
+    await updatePackageList();
+    await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
+      'install',
+      '-y',
+      '-qq',
+      '--no-install-recommends',
+      debianPackage,
+    ]);
+  }
+  if (!find()) {
+    throw new Error(
+      `There is no ${name}, which the tests need. Install it, or name a server: ${variable}=… npm test`,
+    );
+  }
 }
 
 async function updatePackageList() {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
-import type { Database } from './database/schema.ts';
+import type { OpenDatabase } from './database/open-database.ts';
 import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/token-bucket.ts';
@@ -68,7 +68,8 @@ const common = {
 
 export const serverOptionsSchema = z.strictObject({
   ...common,
-  database: object<Database>('a Kysely database'),
+  /** As `openEmbeddedDatabase` or `openPostgresDatabase` opened it. */
+  database: object<OpenDatabase>('an open database'),
   blobStore: object<BlobStore>('a blob store'),
   queue: object<Queue>('a queue'),
 });

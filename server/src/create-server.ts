@@ -34,7 +34,8 @@ export interface BulkheadServer {
  */
 export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const resolved = resolveOptions(serverOptionsSchema, options);
-  const { database: db, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
+  const { database, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
+  const { db, vectors } = database;
   const { clock = Date.now, logger = createLogger(), basePath } = resolved;
   const rateLimiter =
     resolved.rateLimiter ??
@@ -66,7 +67,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
-    library: createLibrary({ db, queue, view, changes: hub }),
+    library: createLibrary({ db, vectors, queue, view, changes: hub }),
     stats,
     hub,
     rateLimiter,

@@ -44,7 +44,6 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
   // The database's lock is the directory's: nothing is touched before it is held.
   const database = await openEmbeddedDatabase(join(dir, 'database'));
   try {
-    const { db, pglite } = database;
     let storeUrl = resolved.storeUrl;
     const store = await createFileSystemStore({
       dir: join(dir, 'blobs'),
@@ -59,9 +58,9 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       logger,
       ...(resolved.clock && { clock: resolved.clock }),
     });
-    const queue = createPgBossQueue({ pglite, logger });
+    const queue = createPgBossQueue({ database, logger });
     const server = createBulkheadServer({
-      database: db,
+      database,
       blobStore: store,
       queue,
       logger,
@@ -74,7 +73,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
     });
     const { processConcurrency, embedConcurrency } = resolved;
     const workers = createWorkers({
-      db,
+      database,
       queue,
       blobs: store,
       embedder: createLocalVisualEmbedder(),

@@ -18,6 +18,12 @@ export { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 export { DirectoryLockedError } from './database/directory-lock.ts';
 export { type EmbeddedDatabase, openEmbeddedDatabase } from './database/embedded-database.ts';
 export { MigrationError, migrate } from './database/migrations.ts';
+export type { OpenDatabase } from './database/open-database.ts';
+export {
+  DatabaseError,
+  openPostgresDatabase,
+  type PostgresOptions,
+} from './database/postgres-database.ts';
 export type { Database, Schema, Tx } from './database/schema.ts';
 export { createEmbeddedServer, type EmbeddedServer } from './embedded.ts';
 export { type Embedder, EmbeddingError } from './embeddings/embedder.ts';

@@ -4,24 +4,23 @@ import { vector } from '@electric-sql/pglite-pgvector';
 import { Kysely, PGliteDialect } from 'kysely';
 import { lockDirectory } from './directory-lock.ts';
 import { migrate } from './migrations.ts';
-import type { Database, Schema } from './schema.ts';
+import type { OpenDatabase } from './open-database.ts';
+import { createPgliteSignals } from './pglite-signals.ts';
+import type { Schema } from './schema.ts';
+import { readVectors } from './vectors.ts';
 
 /** PostgreSQL's oid of int8. */
 const INT8 = 20;
 const TABLES: readonly (keyof Schema)[] = ['uploads', 'assets', 'embeddings'];
 
 /** PostgreSQL in this process, migrated and ready. */
-export interface EmbeddedDatabase {
-  db: Database;
-  /** The same database, for a job queue that brings its own queries. */
-  pglite: PGlite;
+export interface EmbeddedDatabase extends OpenDatabase {
+  readonly engine: { readonly kind: 'pglite'; readonly pglite: PGlite };
   /**
    * Makes room: PGlite has no autovacuum, and every stage leaves a dead row behind. Outside of any
    * transaction, every ten minutes or so.
    */
   vacuum(): Promise<void>;
-  /** Waits for running queries, then gives the directory back. */
-  close(): Promise<void>;
 }
 
 /**
@@ -46,7 +45,9 @@ export async function openEmbeddedDatabase(dir: string | 'memory'): Promise<Embe
     const open = pglite;
     return {
       db,
-      pglite,
+      engine: { kind: 'pglite', pglite },
+      vectors: await readVectors(db),
+      signals: createPgliteSignals(pglite),
       async vacuum() {
         // One statement a call: several in one would run as a transaction, which VACUUM refuses.
         for (const table of TABLES) await open.exec(`vacuum (analyze) ${table}`);

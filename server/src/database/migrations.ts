@@ -10,12 +10,13 @@ const migrations: Record<string, Migration> = {
   '001-uploads-assets-embeddings': {
     async up(db: Kysely<unknown>) {
       for (const statement of INITIAL) await sql.raw(statement).execute(db);
+      const type = (await hasPgvector(db)) ? 'vector' : 'real[]';
+      await sql.raw(`alter table embeddings add column vector ${type} not null`).execute(db);
     },
   },
 };
 
 const INITIAL = [
-  'create extension if not exists vector',
   'create sequence asset_version',
   `create table uploads (
     id uuid primary key,
@@ -71,15 +72,30 @@ const INITIAL = [
   // the locale and the version.
   `create index assets_words on assets
     using gin (array_to_tsvector(string_to_array(search_words, ' ')))`,
-  // Without a length: each row's vector has the length of its model.
   `create table embeddings (
     asset_id uuid primary key references assets (id) on delete cascade,
     user_id text not null,
-    model text not null,
-    vector vector not null
+    model text not null
   )`,
   'create index embeddings_search on embeddings (user_id, model)',
+  // For databases without pgvector.
+  `create function cosine_distance(a real[], b real[]) returns double precision
+    language sql immutable strict parallel safe as $$
+      select 1 - sum(x::float8 * y) / nullif(sqrt(sum(x::float8 * x) * sum(y::float8 * y)), 0)
+      from unnest(a, b) as pair (x, y)
+    $$`,
 ];
+
+/** Makes the extension where the server has it and this user may. */
+async function hasPgvector(db: Kysely<unknown>): Promise<boolean> {
+  const { rows } = await sql<{ installed: string | null }>`
+    select installed_version as installed from pg_available_extensions where name = 'vector'
+  `.execute(db);
+  const [extension] = rows;
+  if (!extension) return false;
+  if (extension.installed === null) await sql`create extension vector`.execute(db);
+  return true;
+}
 
 /** A migration failed; the ones before it stand. */
 export class MigrationError extends Error {

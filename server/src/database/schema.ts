@@ -56,7 +56,7 @@ export interface AssetsTable {
   >;
   /** Words of name and path, lower case, one space between. */
   search_words: string;
-  /** From the sequence `asset_version`: take `nextval` in every insert and update. */
+  /** From the sequence `asset_version`: see `changeAssets`. */
   version: ColumnType<number, number | undefined, number>;
   created_at: GeneratedTimestamp;
   updated_at: GeneratedTimestamp;
@@ -67,7 +67,7 @@ export interface EmbeddingsTable {
   user_id: string;
   /** The embedder's model id: vectors of different models are never compared. */
   model: string;
-  /** pgvector's text form, `[0.1,0.2,…]`. */
+  /** `vector` or `real[]`, by whether the server has pgvector: write it by `Vectors.value`. */
   vector: string;
 }
 

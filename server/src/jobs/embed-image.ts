@@ -1,6 +1,6 @@
 import type { FileProblem } from 'bulkhead/protocol';
-import { sql } from 'kysely';
 import { BlobNotFoundError } from '../blobs/blob-store.ts';
+import { changeAssets, changed } from '../database/change-assets.ts';
 import type { AssetRow } from '../database/schema.ts';
 import { EmbeddingError } from '../embeddings/embedder.ts';
 import { EMBEDDING_DELAYS_SECONDS, retryDelaySeconds, throttledDelaySeconds } from './backoff.ts';
@@ -18,7 +18,7 @@ type ProcessedAsset = Pick<AssetRow, 'id' | 'user_id' | 'embedding_retry_count'>
  * failure is recorded and blocks nobody; being throttled costs no attempt.
  */
 export function createImageEmbedder(context: WorkerContext): (job: Job) => Promise<void> {
-  const { db, blobs, embedder } = context;
+  const { db, vectors, blobs, embedder } = context;
   return async (job) => {
     const asset = await loadAsset(context, job.data.assetId);
     if (!asset) return;
@@ -38,7 +38,7 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
       return;
     }
     job.signal.throwIfAborted();
-    const updated = await db.transaction().execute(async (tx) => {
+    const updated = await changeAssets(db, [asset.user_id], async (tx) => {
       await job.complete(tx);
       const row = await tx
         .updateTable('assets')
@@ -46,14 +46,13 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
           embedded: true,
           embedding_error: null,
           embedding_next_retry: null,
-          version: sql<number>`nextval('asset_version')`,
-          updated_at: sql<Date>`now()`,
+          ...changed(),
         })
         .where('id', '=', asset.id)
         .returning('user_id')
         .executeTakeFirst();
       if (!row) return undefined;
-      const embedding = { model: embedder.model, vector: `[${vector.join(',')}]` };
+      const embedding = { model: embedder.model, vector: vectors.value(vector) };
       await tx
         .insertInto('embeddings')
         .values({ asset_id: asset.id, user_id: row.user_id, ...embedding })
@@ -141,7 +140,7 @@ async function reschedule(
   counted?: { problem: FileProblem; failures: number },
 ): Promise<void> {
   const nextRetry = new Date(clock() + delaySeconds * 1000);
-  await db.transaction().execute(async (tx) => {
+  await changeAssets(db, [asset.user_id], async (tx) => {
     await job.complete(tx);
     const row = await tx
       .updateTable('assets')
@@ -151,8 +150,7 @@ async function reschedule(
           embedding_error: JSON.stringify(counted.problem),
           embedding_retry_count: counted.failures,
         }),
-        version: sql<number>`nextval('asset_version')`,
-        updated_at: sql<Date>`now()`,
+        ...changed(),
       })
       .where('id', '=', asset.id)
       .returning('id')
@@ -177,7 +175,7 @@ async function recordFinal(
   problem: FileProblem,
   cause?: unknown,
 ): Promise<void> {
-  await db.transaction().execute(async (tx) => {
+  await changeAssets(db, [asset.user_id], async (tx) => {
     await job.complete(tx);
     await tx
       .updateTable('assets')
@@ -185,8 +183,7 @@ async function recordFinal(
         embedding_error: JSON.stringify(problem),
         embedding_next_retry: null,
         failed: true,
-        version: sql<number>`nextval('asset_version')`,
-        updated_at: sql<Date>`now()`,
+        ...changed(),
       })
       .where('id', '=', asset.id)
       .execute();

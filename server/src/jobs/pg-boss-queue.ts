@@ -1,17 +1,18 @@
-import type { PGlite } from '@electric-sql/pglite';
-import { type Db, fromKysely, fromPglite, PgBoss } from 'pg-boss';
+import { fromKysely, PgBoss } from 'pg-boss';
+import type { OpenDatabase } from '../database/open-database.ts';
 import type { Logger } from '../logging.ts';
 import { type ClaimedJob, type JobLoop, type JobSource, startJobLoop } from './job-loop.ts';
+import { createPgBossDatabase } from './pg-boss-database.ts';
 import type { EnqueueOptions, JobData, JobName, Queue } from './queue.ts';
 
 export interface PgBossQueueOptions {
-  /** The embedded database, open; the queue neither opens nor closes it. */
-  pglite: PGlite;
+  /** Open; the queue neither opens nor closes it. */
+  database: Pick<OpenDatabase, 'engine' | 'signals'>;
   logger: Logger;
   /**
    * Whether no other queue works on this database, so that a job found running at start belongs to
-   * a process that died, and is delivered again at once instead of after its lease. Default true:
-   * an embedded database has one process.
+   * a process that died, and is delivered again at once instead of after its lease. Default: on an
+   * embedded database, which has one process.
    */
   isSoleWorker?: boolean;
   /** Longest wait for a job that became due by time. Default 500 ms; new jobs wake workers at once. */
@@ -55,19 +56,21 @@ const QUEUE_OPTIONS = {
  */
 const VACUUM_EVERY_MS = 10 * 60 * 1000;
 
-/** pg-boss on the embedded database: jobs are enqueued, and settled, in the caller's transactions. */
+/** pg-boss on either engine: jobs are enqueued, and settled, in the caller's transactions. */
 export function createPgBossQueue(options: PgBossQueueOptions): Queue {
-  const { pglite, logger, isSoleWorker = true, pollIntervalMs = 500 } = options;
+  const { database, logger, pollIntervalMs = 500 } = options;
+  const isEmbedded = database.engine.kind === 'pglite';
+  const { isSoleWorker = isEmbedded } = options;
   const loops = new Map<JobName, JobLoop[]>();
   let vacuumTimer: NodeJS.Timeout | undefined;
   let isStarted = false;
   let stopping: Promise<void> | undefined;
 
   const boss = new PgBoss({
-    db: tapNotifications(fromPglite(pglite), (name) => {
+    db: createPgBossDatabase(database, (name) => {
       for (const loop of loops.get(name as JobName) ?? []) loop.wake();
     }),
-    backend: 'pglite',
+    backend: isEmbedded ? 'pglite' : 'postgres',
     schema: SCHEMA,
     useListenNotify: true,
     schedule: false,
@@ -101,8 +104,7 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
         await boss.createQueue(name, QUEUE_OPTIONS);
         if (isSoleWorker) await releaseOrphans(name);
       }
-      vacuumTimer = setInterval(() => void vacuum(), VACUUM_EVERY_MS);
-      vacuumTimer.unref();
+      if (isEmbedded) vacuumTimer = setInterval(() => void vacuum(), VACUUM_EVERY_MS).unref();
       isStarted = true;
     },
 
@@ -220,22 +222,4 @@ function hadEffect(response: { affected?: number }): boolean {
 
 function describe(error: unknown): { message: string } {
   return { message: error instanceof Error ? error.message : String(error) };
-}
-
-/** Passes on what pg-boss hears about new jobs (the payload is the queue's name), and listens in. */
-function tapNotifications(db: Db, onJobs: (queueName: string) => void): Db {
-  const { listen } = db;
-  if (!listen) return db;
-  return {
-    ...db,
-    listen: (channel, onNotification, onReconnect) =>
-      listen(
-        channel,
-        (payload) => {
-          onJobs(payload);
-          onNotification(payload);
-        },
-        onReconnect,
-      ),
-  };
 }

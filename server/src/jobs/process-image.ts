@@ -1,7 +1,7 @@
 import type { FileProblem } from 'bulkhead/protocol';
-import { sql } from 'kysely';
 import { BlobNotFoundError } from '../blobs/blob-store.ts';
 import { imageKey, thumbnailKey } from '../blobs/keys.ts';
+import { changeAssets, changed } from '../database/change-assets.ts';
 import type { AssetRow } from '../database/schema.ts';
 import { ImageError } from '../images/image-error.ts';
 import { type RenderedImage, renderImage } from '../images/render-image.ts';
@@ -62,7 +62,7 @@ async function commitProcessed(
 ): Promise<void> {
   job.signal.throwIfAborted();
   const thumbnail = thumbnailKey(asset.key);
-  const updated = await db.transaction().execute(async (tx) => {
+  const updated = await changeAssets(db, [asset.user_id], async (tx) => {
     await job.complete(tx);
     const row = await tx
       .updateTable('assets')
@@ -74,8 +74,7 @@ async function commitProcessed(
         image_key: image,
         thumbnail_key: thumbnail,
         processing_error: null,
-        version: sql<number>`nextval('asset_version')`,
-        updated_at: sql<Date>`now()`,
+        ...changed(),
       })
       .where('id', '=', asset.id)
       .where('processed', '=', false)
@@ -124,7 +123,7 @@ async function recordFailure(
   cause?: unknown,
 ): Promise<void> {
   const isFinal = delaySeconds === undefined;
-  const updated = await db.transaction().execute(async (tx) => {
+  const updated = await changeAssets(db, [asset.user_id], async (tx) => {
     await job.complete(tx);
     const row = await tx
       .updateTable('assets')
@@ -132,8 +131,7 @@ async function recordFailure(
         processing_error: JSON.stringify(problem),
         failed: isFinal,
         ...(!isFinal && { processing_retry_count: asset.processing_retry_count + 1 }),
-        version: sql<number>`nextval('asset_version')`,
-        updated_at: sql<Date>`now()`,
+        ...changed(),
       })
       .where('id', '=', asset.id)
       .where('processed', '=', false)

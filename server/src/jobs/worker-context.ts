@@ -1,6 +1,7 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/schema.ts';
+import type { Vectors } from '../database/vectors.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { RenderLimits } from '../images/render-image.ts';
@@ -12,6 +13,7 @@ import type { Queue } from './queue.ts';
 /** What the handlers of both stages work with. */
 export interface WorkerContext {
   db: Database;
+  vectors: Vectors;
   queue: Queue;
   blobs: BlobStore;
   embedder: Embedder;

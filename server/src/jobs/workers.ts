@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
-import type { Database } from '../database/schema.ts';
+import type { OpenDatabase } from '../database/open-database.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { RenderLimits } from '../images/render-image.ts';
@@ -14,7 +14,7 @@ import { recoverStranded } from './recover.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 export interface WorkersOptions {
-  db: Database;
+  database: OpenDatabase;
   /** Started. */
   queue: Queue;
   blobs: BlobStore;
@@ -43,9 +43,11 @@ export interface Workers {
 
 /** The background half: images are processed, then embedded, each stage at its own pace. */
 export function createWorkers(options: WorkersOptions): Workers {
-  const { db, queue, logger, processConcurrency = 2, embedConcurrency = 2 } = options;
+  const { database, queue, logger, processConcurrency = 2, embedConcurrency = 2 } = options;
+  const { db } = database;
   const context: WorkerContext = {
     db,
+    vectors: database.vectors,
     queue,
     logger,
     blobs: options.blobs,

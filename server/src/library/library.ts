@@ -1,6 +1,8 @@
 import type { Asset, AssetChange, AssetStage } from 'bulkhead/protocol';
 import { type SelectQueryBuilder, sql } from 'kysely';
+import { changeAssets, changed } from '../database/change-assets.ts';
 import type { AssetRow, Database, Schema } from '../database/schema.ts';
+import type { Vectors } from '../database/vectors.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { Queue } from '../jobs/queue.ts';
 import { ProblemError } from '../problem-error.ts';
@@ -45,11 +47,12 @@ type AssetQuery<O> = SelectQueryBuilder<Schema, 'assets', O>;
 
 export function createLibrary(parts: {
   db: Database;
+  vectors: Vectors;
   queue: Queue;
   view: AssetView;
   changes: ChangeFeed;
 }): Library {
-  const { db, queue, view, changes } = parts;
+  const { db, vectors, queue, view, changes } = parts;
 
   const rowOf = async (userId: string, id: string): Promise<AssetRow> => {
     const row = await db
@@ -120,7 +123,7 @@ export function createLibrary(parts: {
 
     async searchLike(userId, id, limit) {
       await rowOf(userId, id);
-      const distance = sql<number>`other.vector <=> mine.vector`;
+      const distance = vectors.distance('other.vector', 'mine.vector');
       const rows = await db
         .selectFrom('embeddings as mine')
         .innerJoin('embeddings as other', (join) =>
@@ -148,7 +151,7 @@ export function createLibrary(parts: {
     },
 
     async retryProcessing(userId, id) {
-      const row = await db.transaction().execute(async (tx) => {
+      const row = await changeAssets(db, [userId], async (tx) => {
         const asset = await tx
           .selectFrom('assets')
           .selectAll()
@@ -168,8 +171,7 @@ export function createLibrary(parts: {
             embedding_error: null,
             embedding_retry_count: 0,
             embedding_next_retry: null,
-            version: sql<number>`nextval('asset_version')`,
-            updated_at: sql<Date>`now()`,
+            ...changed(),
           })
           .where('id', '=', id)
           .returningAll()

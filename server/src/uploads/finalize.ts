@@ -2,6 +2,7 @@ import type { FileProblem, FinalizedAsset, FinalizeItem, FinalizeResult } from '
 import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { mapConcurrently } from '../concurrency.ts';
+import { changeAssets } from '../database/change-assets.ts';
 import type { AssetRow, Database, Tx, UploadRow } from '../database/schema.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { Queue } from '../jobs/queue.ts';
@@ -80,7 +81,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
   ) => {
     const obsoleteKeys: string[] = [];
     let hasNewAssets = false;
-    await db.transaction().execute(async (tx) => {
+    await changeAssets(db, [userId], async (tx) => {
       const ids = [...accepted, ...refused].map(({ row }) => row.id);
       const pending = await lockPending(tx, ids);
       for (const { row, problem } of refused) {

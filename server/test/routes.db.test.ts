@@ -278,7 +278,7 @@ describe('failures of the server itself', () => {
 
 describe('composition', () => {
   const parts = () => ({
-    database: app.database.db,
+    database: app.database,
     blobStore: app.store,
     // biome-ignore lint/suspicious/noExplicitAny: never called
     queue: {} as any,

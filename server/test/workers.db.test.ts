@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { imageKey, thumbnailKey } from '../src/blobs/keys.ts';
-import { type EmbeddedDatabase, openEmbeddedDatabase } from '../src/database/embedded-database.ts';
+import type { OpenDatabase } from '../src/database/open-database.ts';
 import type { Database } from '../src/database/schema.ts';
 import { type Embedder, EmbeddingError } from '../src/embeddings/embedder.ts';
 import { createLocalVisualEmbedder } from '../src/embeddings/local-visual.ts';
@@ -11,6 +12,7 @@ import type { Queue } from '../src/jobs/queue.ts';
 import { recoverStranded } from '../src/jobs/recover.ts';
 import { createWorkers, type Workers, type WorkersOptions } from '../src/jobs/workers.ts';
 import { finalizeUpload, loadAsset } from './fixtures/assets.ts';
+import { openTestDatabase, run } from './fixtures/databases.ts';
 import { photo, pngBomb, SVG } from './fixtures/images.ts';
 import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
 import { recordingLogger } from './fixtures/recording-logger.ts';
@@ -18,7 +20,7 @@ import { recordingLogger } from './fixtures/recording-logger.ts';
 // A database of one's own and real waits: on a busy machine 5 s are soon over.
 vi.setConfig({ testTimeout: 30_000 });
 
-let database: EmbeddedDatabase;
+let database: OpenDatabase;
 let bench: { db: Database; queue: Queue; blobs: ReturnType<typeof memoryBlobStore> };
 let queue: Queue;
 let workers: Workers | undefined;
@@ -26,13 +28,13 @@ let logger: ReturnType<typeof recordingLogger>;
 let changed: string[];
 
 beforeAll(async () => {
-  database = await openEmbeddedDatabase('memory');
+  database = await openTestDatabase();
 }, 30_000);
 afterAll(() => database.close());
 beforeEach(async () => {
   logger = recordingLogger();
   changed = [];
-  queue = createPgBossQueue({ pglite: database.pglite, logger });
+  queue = createPgBossQueue({ database, logger });
   await queue.start();
   bench = { db: database.db, queue, blobs: memoryBlobStore() };
 });
@@ -40,12 +42,12 @@ afterEach(async () => {
   await workers?.stop(0);
   await queue.stop(0);
   workers = undefined;
-  await database.pglite.exec('delete from pgboss.job; delete from assets');
+  await run(database.db, 'delete from pgboss.job', 'delete from assets');
 });
 
 async function startWorkers(options: Partial<WorkersOptions> = {}): Promise<void> {
   workers = createWorkers({
-    db: database.db,
+    database,
     queue,
     blobs: bench.blobs,
     embedder: createLocalVisualEmbedder(),
@@ -72,14 +74,13 @@ async function depths(): Promise<number[]> {
 
 /** Lets a delayed job run now, as if its time had come. */
 async function fastForward(name: string): Promise<number> {
-  const { rows } = await database.pglite.query<{ seconds: number }>(
-    `with due as (
-       select id, extract(epoch from start_after - now())::float8 as seconds from pgboss.job
-       where name = $1 and state = 'created' and start_after > now()
-     )
-     update pgboss.job set start_after = now() from due where job.id = due.id returning due.seconds`,
-    [name],
-  );
+  const { rows } = await sql<{ seconds: number }>`
+    with due as (
+      select id, extract(epoch from start_after - now())::float8 as seconds from pgboss.job
+      where name = ${name} and state = 'created' and start_after > now()
+    )
+    update pgboss.job set start_after = now() from due where job.id = due.id
+    returning due.seconds`.execute(database.db);
   return rows[0]?.seconds ?? Number.NaN;
 }
 
@@ -249,7 +250,7 @@ describe('processing that fails for a while', () => {
 
   it('is final when the image’s worker dies again and again', async () => {
     const id = await finalizeUpload(bench, await jpeg(1));
-    await database.pglite.query('update pgboss.job set retry_count = 20, started_on = now()');
+    await run(database.db, 'update pgboss.job set retry_count = 20, started_on = now()');
     await startWorkers();
     await eventually(id, { failed: true, processing_error: { code: 'max_retries_exceeded' } });
   });
@@ -331,11 +332,8 @@ describe('a worker that lost its lease', () => {
       await write(...args);
       if (++writes !== 2) return;
       // Everything is written and only the commit is left; now the job goes to someone else.
-      await database.pglite.query(
-        `update pgboss.job set state = 'retry', start_after = now() + interval '1 hour'
-         where singleton_key = $1`,
-        [id],
-      );
+      await sql`update pgboss.job set state = 'retry', start_after = now() + interval '1 hour'
+        where singleton_key = ${id}`.execute(database.db);
     };
     await startWorkers();
     await vi.waitFor(() =>

@@ -20,7 +20,12 @@ const add = async (user: TestUser, filename: string, path?: string) => {
 const embed = (user: TestUser, id: string, vector: number[], model = 'test') =>
   app.database.db
     .insertInto('embeddings')
-    .values({ asset_id: id, user_id: user.id, model, vector: JSON.stringify(vector) })
+    .values({
+      asset_id: id,
+      user_id: user.id,
+      model,
+      vector: app.database.vectors.value(Float32Array.from(vector)),
+    })
     .execute();
 const change = (id: string, set: object) =>
   app.database.db.updateTable('assets').set(set).where('id', '=', id).execute();

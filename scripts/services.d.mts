@@ -1,0 +1,12 @@
+export interface Service {
+  readonly url: string;
+  /** Ends it, if it was started here. */
+  stop(): Promise<void>;
+}
+
+export class ServiceError extends Error {}
+export function findOrStartPostgres(): Promise<Service>;
+export function findOrStartRedis(): Promise<Service>;
+/** The folder of its programs. */
+export function findPostgres(): string | undefined;
+export function findRedis(): string | undefined;
