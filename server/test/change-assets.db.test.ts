@@ -29,6 +29,7 @@ describe('changeAssets', () => {
   it('lets a reader that has seen a version miss none before it', async () => {
     const userId = randomUUID();
     const ids = await Promise.all(Array.from({ length: 8 }, () => addAsset(userId)));
+    let versions: number[] = [];
     let seen = 0;
     let missed = 0;
     let isOver = false;
@@ -48,7 +49,6 @@ describe('changeAssets', () => {
         seen = versions.at(-1) ?? seen;
       }
     })();
-    let versions: number[] = [];
     const change = (id: string) =>
       changeAssets(database.db, [userId], async (tx) => {
         await tx.updateTable('assets').set(changed()).where('id', '=', id).execute();
