@@ -1,0 +1,182 @@
+import * as z from 'zod';
+
+/** Variables of the environment do not fit; each line names one and says what to set. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`The environment does not fit:\n${problems.map((line) => `  ${line}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+const MIN_SECRET_BYTES = 32;
+
+const secret = z.string().refine((text) => Buffer.byteLength(text) >= MIN_SECRET_BYTES, {
+  error: `expected a secret of at least ${MIN_SECRET_BYTES} bytes: openssl rand -hex 32`,
+});
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected a whole number')
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, {
+      error: `expected a whole number from ${from} to ${to}`,
+    });
+const flag = z
+  .enum(['true', 'false', '1', '0'], 'expected true or false')
+  .transform((text) => text === 'true' || text === '1');
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    error: `expected a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}`,
+  });
+const origin = url('http:', 'https:').refine((text) => new URL(text).origin === text, {
+  error: 'expected an origin such as https://app.example, without a path',
+});
+const origins = z.string().transform((text, context) => {
+  const list = text.split(',').map((part) => part.trim());
+  for (const part of list) {
+    if (!origin.safeParse(part).success) {
+      context.addIssue({
+        code: 'custom',
+        message: `"${part}" is no origin, as https://app.example`,
+      });
+    }
+  }
+  return list;
+});
+const port = wholeNumber(0, 65_535);
+const text = z.string().min(1);
+
+/** Every variable, by its own name. Empty ones count as not set. */
+const environmentSchema = z.object({
+  NODE_ENV: z.string().optional(),
+  /** `host` is who may connect: this machine only by default. */
+  HOST: text.default('127.0.0.1'),
+  PORT: port.default(3000),
+  /** Of the filesystem store, an origin of its own. */
+  STORE_PORT: port.default(3001),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+
+  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  DATABASE_POOL_SIZE: wholeNumber(1, 500).optional(),
+  REDIS_URL: url('redis:', 'rediss:').optional(),
+  /** Of the embedded database and the filesystem store. */
+  BULKHEAD_DIR: text.optional(),
+  BULKHEAD_SECRET: secret.optional(),
+  BULKHEAD_BASE_PATH: z
+    .string()
+    .regex(/^(?:\/[\w.~-]+)*$/, 'expected a path such as /kit, without a slash at its end')
+    .optional(),
+  BULKHEAD_ALLOWED_ORIGINS: origins.optional(),
+  /** Trusted as it comes: a proxy in front must set it, and drop it where a client sent it. */
+  BULKHEAD_USER_HEADER: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/i, 'expected the name of a header, such as x-user-id')
+    .optional(),
+  BULKHEAD_OPERATOR_TOKEN: secret.optional(),
+  CRON_SECRET: secret.optional(),
+
+  BULKHEAD_STORE: z.enum(['filesystem', 's3', 'vercel-blob']).optional(),
+  BULKHEAD_STORE_URL: origin.optional(),
+  S3_BUCKET: text.optional(),
+  S3_REGION: text.optional(),
+  S3_ENDPOINT: url('http:', 'https:').optional(),
+  S3_PUBLIC_ENDPOINT: url('http:', 'https:').optional(),
+  S3_FORCE_PATH_STYLE: flag.optional(),
+  S3_CREATE_ONLY: flag.optional(),
+  S3_VERIFIES_CHECKSUMS: flag.optional(),
+  BLOB_READ_WRITE_TOKEN: text.optional(),
+
+  BULKHEAD_EMBEDDER: z.enum(['local', 'replicate', 'openai']).default('local'),
+  REPLICATE_API_TOKEN: text.optional(),
+  REPLICATE_MODEL: text.optional(),
+  OPENAI_API_KEY: text.optional(),
+  OPENAI_BASE_URL: url('http:', 'https:').optional(),
+  OPENAI_EMBEDDING_MODEL: text.optional(),
+  BULKHEAD_EMBEDDING_DIMENSIONS: wholeNumber(1, 16_000).optional(),
+
+  BULKHEAD_PROCESS_CONCURRENCY: wholeNumber(1, 256).optional(),
+  BULKHEAD_EMBED_CONCURRENCY: wholeNumber(1, 256).optional(),
+  BULKHEAD_MAX_FILE_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  BULKHEAD_RATE_CAPACITY: wholeNumber(1, 1_000_000).optional(),
+  BULKHEAD_RATE_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
+});
+
+type Environment = z.output<typeof environmentSchema>;
+
+/** What the environment says, each variable by its own name, plus what follows from several. */
+export interface Settings extends Environment {
+  readonly isProduction: boolean;
+  readonly store: 'filesystem' | 's3' | 'vercel-blob';
+  /** Where embedded parts keep everything. */
+  readonly dir: string;
+}
+
+/** @throws {SettingsError} that names every variable that does not fit, or is missing */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    throw new SettingsError(
+      parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+    );
+  }
+  const values = parsed.data;
+  const settings: Settings = {
+    ...values,
+    isProduction: values.NODE_ENV === 'production',
+    store: values.BULKHEAD_STORE ?? inferStore(values),
+    dir: values.BULKHEAD_DIR ?? '.bulkhead',
+  };
+  const problems = [...missingParts(settings), ...productionProblems(settings)];
+  if (problems.length > 0) throw new SettingsError(problems);
+  return settings;
+}
+
+function inferStore({ S3_BUCKET, BLOB_READ_WRITE_TOKEN }: Environment): Settings['store'] {
+  if (S3_BUCKET !== undefined) return 's3';
+  return BLOB_READ_WRITE_TOKEN === undefined ? 'filesystem' : 'vercel-blob';
+}
+
+function missingParts(settings: Settings): string[] {
+  const problems: string[] = [];
+  const need = (name: keyof Environment, why: string) => {
+    if (settings[name] === undefined) problems.push(`${name}: is missing; ${why}`);
+  };
+  if (settings.store === 's3') need('S3_BUCKET', 'BULKHEAD_STORE is s3');
+  if (settings.store === 'vercel-blob') {
+    need('BLOB_READ_WRITE_TOKEN', 'BULKHEAD_STORE is vercel-blob');
+  }
+  if (settings.BULKHEAD_EMBEDDER === 'replicate') {
+    need('REPLICATE_API_TOKEN', 'BULKHEAD_EMBEDDER is replicate');
+    need('REPLICATE_MODEL', 'such as owner/name or owner/name:version');
+    need('BULKHEAD_EMBEDDING_DIMENSIONS', 'the length of the vectors that the model gives');
+  }
+  if (settings.BULKHEAD_EMBEDDER === 'openai') {
+    need('OPENAI_API_KEY', 'BULKHEAD_EMBEDDER is openai');
+    need('OPENAI_EMBEDDING_MODEL', 'the model at OPENAI_BASE_URL that takes images');
+    need('BULKHEAD_EMBEDDING_DIMENSIONS', 'the length of the vectors that the model gives');
+  }
+  return problems;
+}
+
+/** What a laptop may leave to chance, and a server on the net may not. */
+function productionProblems(settings: Settings): string[] {
+  if (!settings.isProduction) return [];
+  const problems: string[] = [];
+  if (settings.DATABASE_URL === undefined && settings.BULKHEAD_DIR === undefined) {
+    problems.push(
+      'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
+    );
+  }
+  if (settings.store === 'filesystem' && settings.BULKHEAD_DIR === undefined) {
+    problems.push('BULKHEAD_DIR: is missing; in production say where files are kept');
+  }
+  if (settings.store === 'filesystem' && settings.BULKHEAD_SECRET === undefined) {
+    problems.push(
+      'BULKHEAD_SECRET: is missing; it signs the store’s URLs, the same on every process: openssl rand -hex 32',
+    );
+  }
+  return problems;
+}
