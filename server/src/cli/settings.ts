@@ -30,9 +30,12 @@ const url = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
     error: `expected a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}`,
   });
-const origin = url('http:', 'https:').refine((text) => URL.canParse(text) && new URL(text).origin === text, {
-  error: 'expected an origin such as https://app.example, without a path',
-});
+const origin = url('http:', 'https:').refine(
+  (text) => URL.canParse(text) && new URL(text).origin === text,
+  {
+    error: 'expected an origin such as https://app.example, without a path',
+  },
+);
 const origins = z.string().transform((text, context) => {
   const list = text.split(',').map((part) => part.trim());
   for (const part of list) {
