@@ -4,6 +4,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import type { Backend } from './backend.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -25,7 +26,7 @@ export class DemoProcessError extends Error {
 }
 
 /** The demo server as a process of its own: it can be killed and started again where it was. */
-export class DemoProcess {
+export class DemoProcess implements Backend {
   readonly baseUrl: string;
   readonly #options: DemoOptions;
   readonly #ports: { readonly page: number; readonly store: number };

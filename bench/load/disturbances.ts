@@ -13,7 +13,9 @@ const OFFLINE_MS = 6000;
 export interface Incident {
   readonly what: string;
   /** Files that the page knew to be safe at that moment. */
-  readonly uploaded: number;
+  readonly uploaded?: number;
+  /** How long the run had lasted, where that decided. */
+  readonly atMs?: number;
   /** Their assets. */
   readonly acknowledged: readonly string[];
   /** How long it lasted. */

@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Backend } from './backend.ts';
 import { type DrivenPage, openPage } from './browser.ts';
+import { Cluster } from './cluster/cluster.ts';
 import { DemoProcess } from './demo-process.ts';
 import { createDisturbance, type Disturbance, type Incident } from './disturbances.ts';
 import type { ImageSet } from './image-set.ts';
@@ -44,15 +46,22 @@ export async function runLoad(
   const logFile = path.join(tempDir, 'server.log');
   const ended = new AbortController();
   const stop = AbortSignal.any([signal, ended.signal]);
-  let demo: DemoProcess | undefined;
+  let backend: Backend | undefined;
   let page: DrivenPage | undefined;
   let isKept = options.keep;
   try {
-    const env = scenario === 'rate-limit' ? TIGHT_RATE : {};
-    demo = await DemoProcess.start({ dataDir, logFile, env }, (error) => ended.abort(error));
-    page = await openPage({ url: demo.baseUrl, isHeaded: options.headed, tempDir });
+    const onEnd = (error: Error) => ended.abort(error);
+    let demo: DemoProcess | undefined;
+    if (scenario === 'cluster') {
+      backend = await Cluster.start({ logFile, killEveryMs: options.killEveryMs }, onEnd);
+    } else {
+      const env = scenario === 'rate-limit' ? TIGHT_RATE : {};
+      demo = await DemoProcess.start({ dataDir, logFile, env }, onEnd);
+      backend = demo;
+    }
+    page = await openPage({ url: backend.baseUrl, isHeaded: options.headed, tempDir });
     const { files } = options;
-    const disturbance = createDisturbance(scenario, demo, page, files, images.dir);
+    const disturbance = demo && createDisturbance(scenario, demo, page, files, images.dir);
     // Chromium writes cookies down every half minute, or when it is closed: the visitor must not be new.
     if (scenario === 'crash') await page.reopen('closed');
     const startedMs = performance.now();
@@ -65,11 +74,11 @@ export async function runLoad(
     if (scenario === 'rate-limit' && !page.requests().refusals[429]) {
       problems.push('No request was refused for the rate');
     }
-    const run = { options, scenario, images, demo, page, startedAt };
+    const run = { options, scenario, images, backend, page, startedAt };
     // A page that was opened again does not know what the one before it saw.
     const times = scenario === 'crash' ? wholeTimes(watched, startedMs) : watched;
     const report = await judge(run, times, {
-      incidents: disturbance?.incidents ?? [],
+      incidents: disturbance?.incidents ?? backend.incidents ?? [],
       problems,
     });
     isKept ||= !report.isSuccess;
@@ -79,7 +88,7 @@ export async function runLoad(
     throw error;
   } finally {
     await page?.close().catch(() => {});
-    await demo?.stop();
+    await backend?.stop();
     if (isKept && !signal.aborted) console.log(`The server's data and log are kept in ${tempDir}`);
     else await rm(tempDir, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -160,26 +169,26 @@ interface Run {
   readonly options: LoadOptions;
   readonly scenario: Scenario;
   readonly images: ImageSet;
-  readonly demo: DemoProcess;
+  readonly backend: Backend;
   readonly page: DrivenPage;
   readonly startedAt: string;
 }
 
 async function judge(
-  { options, scenario, images, demo, page, startedAt }: Run,
+  { options, scenario, images, backend, page, startedAt }: Run,
   watched: Watched,
   { incidents, problems }: { incidents: readonly Incident[]; problems: readonly string[] },
 ): Promise<LoadReport> {
   const result = await page.result();
   const heapEndBytes = await page.heapBytes({ collect: true });
   const requests = page.requests();
-  const peakMemoryBytes = await demo.peakMemoryBytes();
+  const peakMemoryBytes = await backend.peakMemoryBytes();
   console.log('Comparing the library with the folder …');
   const acknowledged = [
     ...incidents.flatMap((incident) => incident.acknowledged),
     ...result.acknowledged.map(({ assetId }) => assetId),
   ];
-  const access = { baseUrl: demo.baseUrl, cookie: await page.cookie() };
+  const access = { baseUrl: backend.baseUrl, cookie: await page.cookie() };
   const library = await verifyLibrary(access, images.files, acknowledged);
 
   const apiCalls = Object.values(requests.api).reduce((sum, count) => sum + count, 0);
@@ -216,7 +225,7 @@ async function judge(
     server: {
       peakMemoryBytes,
     },
-    incidents: incidents.map(({ what, uploaded, lastedMs }) => ({ what, uploaded, lastedMs })),
+    incidents: incidents.map(({ acknowledged: _, ...incident }) => incident),
     rateLimited: requests.refusals[429] ?? 0,
     library,
     failures: result.failures,

@@ -8,6 +8,7 @@ import { IMAGE_SIZES, type ImageSetSize } from './image-set.ts';
  * - `users`: five people at once, each with a library of their own
  * - `crash`: the browser is killed at 40 %, opened again, and the folder selected again
  * - `server-kill`: the server is killed twice and started again
+ * - `cluster`: PostgreSQL, Redis, S3, two API processes and two workers, one of each killed every 30 s
  */
 export const SCENARIOS = [
   'happy',
@@ -16,6 +17,7 @@ export const SCENARIOS = [
   'users',
   'crash',
   'server-kill',
+  'cluster',
 ] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
@@ -31,6 +33,8 @@ export interface LoadOptions {
   readonly keep: boolean;
   /** Shows the browser. */
   readonly headed: boolean;
+  /** Of the cluster's processes; 0 never. */
+  readonly killEveryMs: number;
   /** For the whole of uploading and processing. */
   readonly timeoutMs: number;
 }
@@ -43,7 +47,8 @@ export class LoadOptionError extends Error {
 export const USAGE = `npm run load -- [options]
   --files N          images, 100 to 10,000 (2,000 with --scenario, else 200)
   --size S           of each: 256k, 1m, 5m, 10m, mixed (256k)
-  --scenario S       happy, offline, rate-limit, users, crash, server-kill, or all of them (happy)
+  --scenario S       happy, offline, rate-limit, users, crash, server-kill, cluster, or all (happy)
+  --kill-every S     with cluster: one API process and one worker, every so many seconds (30; 0 never)
   --seed N           other images (1)
   --out FILE         writes the report as JSON
   --timeout SECONDS  gives up after so long (by count and size)
@@ -72,6 +77,7 @@ export function parseLoadOptions(args: readonly string[]): LoadOptions | undefin
     out: values.out,
     keep: values.keep,
     headed: values.headed,
+    killEveryMs: wholeNumber('kill-every', values['kill-every'], 0, 3600) * 1000,
     timeoutMs: timeoutSeconds * 1000,
   };
 }
@@ -87,6 +93,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string', default: '1' },
         out: { type: 'string' },
         timeout: { type: 'string' },
+        'kill-every': { type: 'string', default: '30' },
         keep: { type: 'boolean', default: false },
         headed: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },

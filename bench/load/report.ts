@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import type { Incident } from './disturbances.ts';
 import type { ImageSetSize } from './image-set.ts';
 import type { Scenario } from './options.ts';
 import type { RequestCounts } from './request-counter.ts';
@@ -41,7 +42,7 @@ export interface LoadReport {
     readonly peakMemoryBytes: number;
   };
   /** What went wrong on purpose. */
-  readonly incidents: readonly { what: string; uploaded: number; lastedMs: number }[];
+  readonly incidents: readonly Omit<Incident, 'acknowledged'>[];
   /** Answers of the API that refused for the rate. */
   readonly rateLimited: number;
   readonly library: LibraryVerdict;
@@ -112,8 +113,8 @@ export function formatReport(report: LoadReport): string {
     ...(server.peakMemoryBytes > 0
       ? [row('server memory', `${mebibytes(server.peakMemoryBytes)} at most`)]
       : []),
-    ...report.incidents.map(({ what, uploaded, lastedMs }) =>
-      row(`at ${uploaded}`, `${what}, for ${milliseconds(lastedMs)}`),
+    ...report.incidents.map(({ what, uploaded, atMs = 0, lastedMs }) =>
+      row(`at ${uploaded ?? formatSeconds(atMs)}`, `${what}, for ${milliseconds(lastedMs)}`),
     ),
     ...(report.rateLimited > 0
       ? [row('rate limited', `${report.rateLimited} requests were refused, and sent again`)]

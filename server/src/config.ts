@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
 import type { OpenDatabase } from './database/open-database.ts';
+import type { Embedder } from './embeddings/embedder.ts';
 import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/token-bucket.ts';
@@ -95,6 +96,22 @@ export const embeddedOptionsSchema = z.strictObject({
 
 /** What {@link createEmbeddedServer} takes. */
 export type EmbeddedOptions = z.input<typeof embeddedOptionsSchema>;
+
+/** Settings of one process beside the environment's: see `defineConfig`. */
+export const configSchema = z.strictObject({
+  ...common,
+  authorize: common.authorize.optional(),
+  limits: limitsSchema.optional(),
+  allowedOrigins: common.allowedOrigins.optional(),
+  basePath: z.string().optional(),
+  /** Default: by the environment. */
+  blobStore: object<BlobStore>('a blob store').optional(),
+  /** Default: by the environment. */
+  embedder: object<Embedder>('an embedder').optional(),
+});
+
+/** What {@link defineConfig} takes. */
+export type Config = z.input<typeof configSchema>;
 
 /** @throws {OptionsError} */
 export function resolveOptions<T extends z.ZodType>(schema: T, options: unknown): z.output<T> {
