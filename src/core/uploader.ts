@@ -460,7 +460,7 @@ export class Uploader {
     if (isStored(upload.status)) return;
     if (upload.status === 'detached') {
       this.#intake.forget(upload);
-      this.#sessions.found(upload, file, isSame, file.lastModified);
+      this.#sessions.files.found(upload, file, isSame, file.lastModified);
       const found = this.#ledger.get(id);
       if (found) this.#intake.know(found);
       return;
@@ -475,7 +475,7 @@ export class Uploader {
     const upload = this.#ledger.get(id);
     if (!upload) return;
     this.#files.delete(id);
-    const needs = this.#sessions.needOf(upload);
+    const needs = this.#sessions.files.needOf(upload);
     this.#pipeline.ended(this.#ledger.apply(id, { type: 'file-lost', needs }));
     this.#wake();
   }
@@ -483,7 +483,7 @@ export class Uploader {
   #hasLostPermission(id: string, { cause }: UploadError): boolean {
     const upload = this.#ledger.get(id);
     const isPermission = cause instanceof DOMException && cause.name === 'NotAllowedError';
-    return isPermission && upload !== undefined && this.#sessions.lostPermission(upload);
+    return isPermission && upload !== undefined && this.#sessions.files.lostPermission(upload);
   }
 
   #replaceSpoiled(path: string): void {

@@ -2,18 +2,15 @@ import type { TimerHandle } from '../../runtime/runtime.ts';
 import type { SessionRecord } from '../../storage/journal.ts';
 import type { Release } from '../../storage/session-locks.ts';
 import type { UploadStorage } from '../../storage/upload-storage.ts';
-import type { FileSource } from '../file-shelf.ts';
 import type { FoundRoot } from '../intake/collect-files.ts';
-import { isEnded, isStored, type Need, type Upload } from '../upload-state.ts';
+import { isEnded, isStored, type Upload } from '../upload-state.ts';
 import { ChecksumCache } from './checksum-cache.ts';
-import { FileRoots } from './file-roots.ts';
-import { fileSources } from './file-sources.ts';
 import { FolderListings } from './folder-listings.ts';
 import { type ReadResult, readSession } from './read-session.ts';
 import { reconcile } from './reconcile.ts';
-import { SafeCopies } from './safe-copies.ts';
 import { SessionBook } from './session-book.ts';
 import { SessionError } from './session-error.ts';
+import { SessionFiles } from './session-files.ts';
 import type { SessionHost, SessionSettings } from './session-host.ts';
 import { type SessionInfo, SessionList, toSessionInfo } from './session-list.ts';
 import { SessionTabs } from './session-tabs.ts';
@@ -22,17 +19,17 @@ import { toStoredRow } from './stored-row.ts';
 
 /**
  * Keeps this page's uploads in the journal, and brings back those of earlier pages. A session is what one
- * page began; whoever holds its lock works on it.
+ * page began; whoever holds its lock works on it. One file, though a long one: it is the life of a session
+ * from its first row to its removal, and each step only tells a part what to do.
  */
 export class SessionKeeper implements Sessions {
   readonly checksums: ChecksumCache;
+  readonly files: SessionFiles;
   readonly #host: SessionHost;
   readonly #storage: UploadStorage;
   readonly #settings: SessionSettings;
   readonly #list: SessionList;
   readonly #tabs: SessionTabs;
-  readonly #roots: FileRoots;
-  readonly #copies: SafeCopies;
   readonly #books = new Map<string, SessionBook>();
   readonly #bookOf = new Map<string, SessionBook>();
   readonly #releases = new Map<string, Release>();
@@ -55,11 +52,8 @@ export class SessionKeeper implements Sessions {
     const { runtime, emitter } = host;
     const { journal, channel } = storage;
     this.checksums = new ChecksumCache(journal, runtime, settings.scope);
-    this.#roots = new FileRoots(journal);
-    this.#listings = new FolderListings(this.#roots, () => host.signal.aborted);
-    this.#copies = new SafeCopies(journal, settings.maxCopiedBytes, (error) =>
-      emitter.emit({ type: 'safe-copies-stopped', error }),
-    );
+    this.files = new SessionFiles(host, journal, settings.maxCopiedBytes);
+    this.#listings = new FolderListings(this.files.roots, () => host.signal.aborted);
     this.#list = new SessionList(runtime);
     this.#tabs = new SessionTabs({
       runtime,
@@ -79,7 +73,7 @@ export class SessionKeeper implements Sessions {
       const book = this.#bookOf.get(upload.id);
       if (book && !book.isClosed) book.changed(upload, previous);
       else if (!isStored(upload.status)) this.#enter(upload);
-      if (isStored(upload.status) || isEnded(upload.status)) this.#copies.release(upload.id);
+      if (isStored(upload.status) || isEnded(upload.status)) this.files.release(upload.id);
       if (upload.status === 'cancelled') this.#closeFinishedSoon();
     });
     emitter.on('upload-removed', ({ upload }) => {
@@ -147,38 +141,9 @@ export class SessionKeeper implements Sessions {
   }
 
   async requestPermission(): Promise<number> {
-    await this.#roots.request();
-    let found = 0;
-    for (const upload of [...this.#host.ledger.all()]) {
-      if (upload.status !== 'detached' || upload.needs !== 'permission') continue;
-      const source = this.#roots.sourceOf(upload);
-      if (!source) continue;
-      this.found(upload, source);
-      found += 1;
-    }
+    const found = await this.files.requestPermission();
     for (const id of this.#books.keys()) this.#listAgain(id);
     return found;
-  }
-
-  /** A file of a detached upload is there. `isSame`: beyond doubt. */
-  found(upload: Upload, file: Blob | FileSource, isSame = true, lastModifiedMs?: number): void {
-    const { files, ledger } = this.#host;
-    files.put(upload.id, file);
-    const modifiedMs = lastModifiedMs ?? upload.lastModifiedMs;
-    const event = { type: 'file-found', isSame, lastModifiedMs: modifiedMs } as const;
-    this.#host.accept(ledger.apply(upload.id, event));
-  }
-
-  /** What it takes to read the file. */
-  needOf(upload: Upload): Need {
-    return this.#roots.has(upload) ? 'permission' : 'file';
-  }
-
-  /** The person, or the browser, has taken a permission back. */
-  lostPermission(upload: Upload): boolean {
-    if (!this.#roots.has(upload)) return false;
-    this.#roots.lost(upload);
-    return true;
   }
 
   /** A folder is being listed. @returns what to call when all of it was */
@@ -203,12 +168,7 @@ export class SessionKeeper implements Sessions {
   given(batchId: string, { handle }: FoundRoot): void {
     const book = this.#bookOfBatch(batchId);
     this.#batches.set(batchId, book);
-    const keep = async () => {
-      const resolved = await handle;
-      if (!resolved) return;
-      await this.#roots.keep({ sessionId: book.id, batchId, handle: resolved });
-    };
-    keep().catch((error: unknown) => this.#host.runtime.reportError(error));
+    this.#quietly(this.files.keepHandle(book.id, batchId, handle));
   }
 
   /** The snapshot changed. */
@@ -282,7 +242,7 @@ export class SessionKeeper implements Sessions {
     const seq = book?.seqOf(upload.id);
     if (!book || seq === undefined || !(file instanceof File)) return;
     this.#tabs.shared(book.id, seq, file);
-    if (!this.#roots.has(upload)) this.#copies.keep(upload.id, book.id, seq, file);
+    this.files.copy(upload, book.id, seq, file);
   }
 
   #enter(upload: Upload): void {
@@ -432,16 +392,17 @@ export class SessionKeeper implements Sessions {
     const book = this.#newBook(id, createdMs);
     book.restoring();
     try {
-      await this.#roots.load(id);
+      await this.files.roots.load(id);
       const read = await readSession(this.#host, this.#storage.journal, book, (uploadId) =>
         this.#bookOf.set(uploadId, book),
       );
       this.#current ??= book;
       if (!summary.isComplete) book.setHalfListed(true);
-      for (const batchId of this.#roots.batchesOf(id)) this.#batches.set(batchId, book);
+      for (const batchId of this.files.roots.batchesOf(id)) this.#batches.set(batchId, book);
       this.#opened(book, release);
       await reconcile(this.#host, this.#uploadsOf(id));
-      const found = await this.#bringFiles(book);
+      const shared = this.#tabs.takeFiles(id);
+      const found = await this.files.bring(book, () => this.#uploadsOf(id), shared);
       for (const upload of this.#uploadsOf(id)) {
         if (upload.status !== 'detached' && !found.has(upload.id)) this.#host.accept(upload);
       }
@@ -458,36 +419,6 @@ export class SessionKeeper implements Sessions {
       this.#closeFinished();
       this.#host.refresh();
     }
-  }
-
-  /** @returns the ids of uploads that go on because their files are there */
-  async #bringFiles(book: SessionBook): Promise<ReadonlySet<string>> {
-    const { journal } = this.#storage;
-    const sources = await fileSources(
-      book,
-      { journal, roots: this.#roots, copies: this.#copies },
-      this.#tabs.takeFiles(book.id),
-    );
-    const found = new Set<string>();
-    for (const upload of this.#uploadsOf(book.id)) {
-      if (isEnded(upload.status) || isStored(upload.status)) continue;
-      const source = sources(upload);
-      if (source && upload.status === 'detached') {
-        this.found(upload, source);
-        found.add(upload.id);
-      } else if (source) {
-        this.#host.files.put(upload.id, source);
-      } else {
-        this.#lacksFile(upload);
-      }
-    }
-    return found;
-  }
-
-  #lacksFile(upload: Upload): void {
-    const needs = this.needOf(upload);
-    const isNews = upload.status === 'hashed' || (upload.status === 'detached' && needs !== 'file');
-    if (isNews) this.#host.ledger.apply(upload.id, { type: 'file-lost', needs });
   }
 
   #listAgain(sessionId: string): void {
@@ -556,7 +487,7 @@ export class SessionKeeper implements Sessions {
     book.close();
     this.#books.delete(book.id);
     this.#releases.delete(book.id);
-    this.#roots.forget(book.id);
+    this.files.roots.forget(book.id);
     this.#listings.forget(book);
     for (const [batchId, owner] of this.#batches) if (owner === book) this.#batches.delete(batchId);
     if (this.#current === book) this.#current = undefined;
