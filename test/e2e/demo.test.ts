@@ -99,6 +99,8 @@ describe('the demo', () => {
 
     await page.click('[data-testid=clear-like]');
     await page.waitForSelector('text=12 photos');
+    // The grid follows with the next frame.
+    await page.waitForSelector('[data-testid=score]', { state: 'detached' });
   });
 
   it('moves between photos with the arrow keys and closes with Escape', async () => {
