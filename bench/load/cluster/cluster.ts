@@ -2,11 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import pg from 'pg';
 import { createStatic } from '../../../examples/demo/static.ts';
 import { createVisitors } from '../../../examples/demo/visitor.ts';
 import { findOrStartPostgres, findOrStartRedis, type Service } from '../../../scripts/services.mjs';
-import { startSwift } from '../../../scripts/swift.mjs';
+import { findOrStartS3, type S3Service } from '../../../scripts/swift.mjs';
 import type { Backend } from '../backend.ts';
 import type { Incident } from '../disturbances.ts';
 import { type Balancer, startBalancer } from './balancer.ts';
@@ -34,7 +35,6 @@ export class Cluster implements Backend {
   readonly incidents: Incident[] = [];
   readonly #apis: readonly Instance[];
   readonly #workers: readonly Instance[];
-  readonly #balancer: Balancer;
   readonly #cleanup: (() => Promise<void>)[];
   #killing: NodeJS.Timeout | undefined;
   #kill: Promise<void> = Promise.resolve();
@@ -49,7 +49,6 @@ export class Cluster implements Backend {
   ) {
     this.#apis = apis;
     this.#workers = workers;
-    this.#balancer = balancer;
     this.#cleanup = cleanup;
     this.baseUrl = balancer.url;
   }
@@ -67,11 +66,10 @@ export class Cluster implements Backend {
       cleanup.push(postgres.stop);
       const redis = await findOrStartRedis();
       cleanup.push(redis.stop);
-      const swift = await startSwift();
-      cleanup.push(swift.stop);
+      const s3 = await findOrStartS3();
+      cleanup.push(s3.stop);
       const databaseUrl = await createDatabase(postgres, cleanup);
-      const bucket = `load-${randomUUID()}`;
-      await swift.createBucket(bucket);
+      const bucket = await createBucket(s3);
 
       const visitorSecret = randomBytes(32).toString('hex');
       const visitors = createVisitors(visitorSecret);
@@ -80,13 +78,13 @@ export class Cluster implements Backend {
         REDIS_URL: redis.url,
         // Its keys are the run's own: users are new in each.
         S3_BUCKET: bucket,
-        S3_ENDPOINT: swift.endpoint,
-        S3_REGION: swift.region,
-        AWS_ACCESS_KEY_ID: swift.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: swift.secretAccessKey,
+        S3_ENDPOINT: s3.endpoint,
+        S3_REGION: s3.region,
+        AWS_ACCESS_KEY_ID: s3.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: s3.secretAccessKey,
         S3_FORCE_PATH_STYLE: 'true',
-        S3_CREATE_ONLY: 'false',
-        S3_VERIFIES_CHECKSUMS: 'true',
+        S3_CREATE_ONLY: String(!s3.isSwift),
+        S3_VERIFIES_CHECKSUMS: String(s3.isSwift),
         BULKHEAD_VISITOR_SECRET: visitorSecret,
         BULKHEAD_PROCESS_CONCURRENCY: '1',
         LOG_LEVEL: 'info',
@@ -112,7 +110,7 @@ export class Cluster implements Backend {
       await Promise.all(instances.map((instance) => instance.start()));
       const page = createStatic({
         dir: PAGE,
-        storeOrigin: () => new URL(swift.endpoint).origin,
+        storeOrigin: () => new URL(s3.endpoint).origin,
         values: { MAX_FILE_BYTES: String(MAX_FILE_BYTES) },
       });
       const balancer = await startBalancer(ports.slice(0, API_PROCESSES), async (request) => {
@@ -171,6 +169,20 @@ export class Cluster implements Backend {
     const atMs = startedMs - this.#startedMs;
     this.incidents.push({ what, atMs, acknowledged: [], lastedMs });
   }
+}
+
+async function createBucket({ endpoint, region, ...credentials }: S3Service): Promise<string> {
+  const bucket = `load-${randomUUID()}`;
+  const { accessKeyId, secretAccessKey } = credentials;
+  const client = new S3Client({
+    endpoint,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
+    forcePathStyle: true,
+  });
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  client.destroy();
+  return bucket;
 }
 
 async function createDatabase({ url }: Service, cleanup: (() => Promise<void>)[]): Promise<string> {
