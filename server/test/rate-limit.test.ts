@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createTokenBucket } from '../src/rate-limit/token-bucket.ts';
+import { createMemoryTokenBucket } from '../src/rate-limit/memory-token-bucket.ts';
 import { recordingLogger } from './fixtures/recording-logger.ts';
 
 function createTimedBucket(options = {}) {
   let nowMs = 1_000_000;
   const logger = recordingLogger();
-  const bucket = createTokenBucket({ ...options, clock: () => nowMs, logger });
+  const bucket = createMemoryTokenBucket({ ...options, clock: () => nowMs, logger });
   return {
     bucket,
     logger,

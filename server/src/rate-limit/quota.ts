@@ -1,0 +1,75 @@
+/** How much one user may have under way, and add in a day. */
+export interface Quotas {
+  /** Reservations that are neither finalized nor expired. */
+  maxOpenUploads: number;
+  maxFilesPerDay: number;
+  maxBytesPerDay: number;
+}
+
+/** What counts against the quotas just now. */
+export interface Usage {
+  openUploads: number;
+  /** Open ones, and those that became assets in the last 24 hours. */
+  files: number;
+  bytes: number;
+  /** When the first of it stops to count; null when nothing counts. */
+  freesAtMs: number | null;
+  /** When the first open reservation expires. */
+  firstExpiryMs: number | null;
+}
+
+/** Which of the files that would count anew fit, in their order. */
+export interface Admission<T> {
+  admitted: T[];
+  /** Beyond a daily quota. */
+  exceeding: T[];
+}
+
+/**
+ * Holds files against the daily quotas. A file that is too large for what is left does not keep smaller ones
+ * behind it from fitting.
+ */
+export function admitFiles<T extends { size: number }>(
+  files: readonly T[],
+  usage: Pick<Usage, 'files' | 'bytes'>,
+  quotas: Pick<Quotas, 'maxFilesPerDay' | 'maxBytesPerDay'>,
+): Admission<T> {
+  let { files: count, bytes } = usage;
+  const admitted: T[] = [];
+  const exceeding: T[] = [];
+  for (const file of files) {
+    if (count < quotas.maxFilesPerDay && bytes + file.size <= quotas.maxBytesPerDay) {
+      count += 1;
+      bytes += file.size;
+      admitted.push(file);
+    } else {
+      exceeding.push(file);
+    }
+  }
+  return { admitted, exceeding };
+}
+
+/** In words for a person: which quota, and when there is room again. */
+export function describeExceeded(usage: Usage, quotas: Quotas, nowMs: number): string {
+  const isFiles = usage.files >= quotas.maxFilesPerDay;
+  const most = isFiles
+    ? `${quotas.maxFilesPerDay.toLocaleString('en')} files`
+    : `${formatBytes(quotas.maxBytesPerDay)}`;
+  const left = Math.max(0, quotas.maxBytesPerDay - usage.bytes);
+  const room = isFiles ? 'all of them are used up' : `${formatBytes(left)} are left`;
+  if (usage.freesAtMs === null) return `At most ${most} a day are taken, and ${room}`;
+  return `At most ${most} a day are taken, and ${room}. More can be added ${waitInWords(usage.freesAtMs - nowMs)}`;
+}
+
+function waitInWords(waitMs: number): string {
+  const minutes = Math.max(1, Math.ceil(waitMs / 60_000));
+  if (minutes === 1) return 'in a minute';
+  return minutes < 120 ? `in ${minutes} minutes` : `in ${Math.ceil(minutes / 60)} hours`;
+}
+
+function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const exponent = Math.min(4, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const value = Math.floor((bytes / 1024 ** exponent) * 10) / 10;
+  return `${value} ${units[exponent]}`;
+}
