@@ -8,11 +8,10 @@ import { recordingLogger } from './fixtures/recording-logger.ts';
 // A busy machine may take its time: what is tested here is the count, not the timeout.
 const timeoutMs = 30_000;
 
-describeTokenBucket('in the database', async () => {
+describeTokenBucket('in the database', true, async () => {
   const database = await openTestDatabase();
   return {
     create: (options) => createPostgresTokenBucket({ database, timeoutMs, ...options }),
-    isShared: true,
     close: () => database.close(),
   };
 });

@@ -24,11 +24,10 @@ async function openRedis() {
   };
 }
 
-describeTokenBucket('in Redis', async () => {
+describeTokenBucket('in Redis', true, async () => {
   const { redis, keyPrefix, close } = await openRedis();
   return {
     create: (options) => createRedisTokenBucket({ redis, keyPrefix, timeoutMs, ...options }),
-    isShared: true,
     close,
   };
 });

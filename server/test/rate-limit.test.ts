@@ -4,9 +4,8 @@ import { createMemoryTokenBucket } from '../src/rate-limit/memory-token-bucket.t
 import { MIN_REFILL_FACTOR, refillFactor } from '../src/rate-limit/refill-factor.ts';
 import { describeTokenBucket } from './fixtures/describe-token-bucket.ts';
 
-describeTokenBucket('in memory', async () => ({
+describeTokenBucket('in memory', false, async () => ({
   create: createMemoryTokenBucket,
-  isShared: false,
   close: async () => {},
 }));
 

@@ -12,8 +12,8 @@ export interface Usage {
   /** Open ones, and those that became assets in the last 24 hours. */
   files: number;
   bytes: number;
-  /** When the first of it stops to count; null when nothing counts. */
-  freesAtMs: number | null;
+  /** When the first of what became assets stops to count. */
+  freesAtMs: number;
   /** When the first open reservation expires. */
   firstExpiryMs: number | null;
 }
@@ -23,6 +23,8 @@ export interface Admission<T> {
   admitted: T[];
   /** Beyond a daily quota. */
   exceeding: T[];
+  /** With the admitted ones. */
+  usage: Usage;
 }
 
 /**
@@ -31,14 +33,15 @@ export interface Admission<T> {
  */
 export function admitFiles<T extends { size: number }>(
   files: readonly T[],
-  usage: Pick<Usage, 'files' | 'bytes'>,
+  usage: Usage,
   quotas: Pick<Quotas, 'maxFilesPerDay' | 'maxBytesPerDay'>,
 ): Admission<T> {
-  let { files: count, bytes } = usage;
+  let { openUploads, files: count, bytes } = usage;
   const admitted: T[] = [];
   const exceeding: T[] = [];
   for (const file of files) {
     if (count < quotas.maxFilesPerDay && bytes + file.size <= quotas.maxBytesPerDay) {
+      openUploads += 1;
       count += 1;
       bytes += file.size;
       admitted.push(file);
@@ -46,19 +49,19 @@ export function admitFiles<T extends { size: number }>(
       exceeding.push(file);
     }
   }
-  return { admitted, exceeding };
+  return { admitted, exceeding, usage: { ...usage, openUploads, files: count, bytes } };
 }
 
 /** In words for a person: which quota, and when there is room again. */
 export function describeExceeded(usage: Usage, quotas: Quotas, nowMs: number): string {
-  const isFiles = usage.files >= quotas.maxFilesPerDay;
-  const most = isFiles
-    ? `${quotas.maxFilesPerDay.toLocaleString('en')} files`
-    : `${formatBytes(quotas.maxBytesPerDay)}`;
+  const when = `More can be added ${waitInWords(usage.freesAtMs - nowMs)}`;
+  if (usage.files >= quotas.maxFilesPerDay) {
+    const most = quotas.maxFilesPerDay.toLocaleString('en');
+    return `At most ${most} files a day are taken, and all of them are used up. ${when}`;
+  }
   const left = Math.max(0, quotas.maxBytesPerDay - usage.bytes);
-  const room = isFiles ? 'all of them are used up' : `${formatBytes(left)} are left`;
-  if (usage.freesAtMs === null) return `At most ${most} a day are taken, and ${room}`;
-  return `At most ${most} a day are taken, and ${room}. More can be added ${waitInWords(usage.freesAtMs - nowMs)}`;
+  const most = formatBytes(quotas.maxBytesPerDay);
+  return `At most ${most} a day are taken, and ${formatBytes(left)} are left. ${when}`;
 }
 
 function waitInWords(waitMs: number): string {

@@ -86,8 +86,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     const nowMs = clock();
     const late = pending.filter((row) => row.expires_at.getTime() <= nowMs);
     if (late.length === 0) return new Map<string, FileProblem>();
-    const usage = await readUsage(tx, userId, nowMs);
-    const { exceeding } = admitFiles(late, usage, quotas);
+    const { exceeding, usage } = admitFiles(late, await readUsage(tx, userId, nowMs), quotas);
     const problem = fileProblem('quota_exceeded', describeExceeded(usage, quotas, nowMs));
     return new Map(exceeding.map((row) => [row.id, problem]));
   };

@@ -38,10 +38,10 @@ export async function reserveUploads(
     const nowMs = clock();
     const standing = await standingOf(tx, userId, files, nowMs);
     const charged = files.filter((file) => !standing.has(file.clientId));
-    const usage = await readUsage(tx, userId, nowMs);
-    const { admitted, exceeding } = admitFiles(charged, usage, quotas);
-    if (usage.openUploads + admitted.length > quotas.maxOpenUploads && admitted.length > 0) {
-      throw tooManyOpen(usage, quotas, nowMs);
+    const before = await readUsage(tx, userId, nowMs);
+    const { admitted, exceeding, usage } = admitFiles(charged, before, quotas);
+    if (usage.openUploads > quotas.maxOpenUploads && admitted.length > 0) {
+      throw tooManyOpen(before, quotas, nowMs);
     }
     const problem = fileProblem('quota_exceeded', describeExceeded(usage, quotas, nowMs));
     const refused = new Map(exceeding.map((file) => [file.clientId, problem]));

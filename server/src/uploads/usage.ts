@@ -43,14 +43,12 @@ export async function readUsage(tx: Tx, userId: string, nowMs: number): Promise<
     ) as added`.execute(tx);
   const [row] = rows;
   if (!row) throw new Error('The usage statement returned no row');
-  const firstExpiryMs = row.first_expiry?.getTime() ?? null;
-  const hourFreesMs = row.first_hour === null ? null : row.first_hour.getTime() + DAY_MS;
   return {
     openUploads: row.open,
     files: row.open + row.files,
     bytes: row.open_bytes + row.bytes,
-    freesAtMs: earlier(firstExpiryMs, hourFreesMs),
-    firstExpiryMs,
+    freesAtMs: (row.first_hour?.getTime() ?? nowMs) + DAY_MS,
+    firstExpiryMs: row.first_expiry?.getTime() ?? null,
   };
 }
 
@@ -83,9 +81,4 @@ export async function chargeUsage(
 /** Before this hour nothing counts any more. */
 export function usageCutoff(nowMs: number): Date {
   return new Date(nowMs - DAY_MS);
-}
-
-function earlier(a: number | null, b: number | null): number | null {
-  if (a === null || b === null) return a ?? b;
-  return Math.min(a, b);
 }
