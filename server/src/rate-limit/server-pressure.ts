@@ -5,7 +5,7 @@ const SAMPLE_MS = 1000;
 const RESOLUTION_MS = 20;
 /** Requests that find the event loop busy for so long on the average are slow for everybody. */
 const OVERLOADED_DELAY_MS = 200;
-/** What a sample without load leaves of the pressure before: half is gone after 3 s. */
+/** What a sample without load leaves of the pressure before: about half is gone after 3 s. */
 const DECAY = 0.8;
 
 /** How loaded this process is, measured once a second. */
