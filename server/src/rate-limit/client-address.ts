@@ -15,7 +15,7 @@ export interface ClientAddressOptions {
 }
 
 /**
- * The address to limit a client by, for those who have no user ids. Only what your own proxies wrote is
+ * The address to limit a client by, where user ids are free for the asking. Only what your own proxies wrote is
  * believed: the entries of X-Forwarded-For that a client makes up stand further left.
  *
  * IPv6 addresses come back as their /64 network (`2001:db8:0:1::/64`), because one customer has all of it;
