@@ -22,7 +22,7 @@ function createFailing(options: { onFailure?: 'local' | 'refuse' } = {}) {
         return takeTokens({ tokens: 50, updatedAtMs: Date.now() }, take, Date.now());
       },
     },
-    'The state',
+    { stateName: 'The state', defaultTimeoutMs: 1000 },
     { ...options, logger },
   );
   return { state, limiter, logger };

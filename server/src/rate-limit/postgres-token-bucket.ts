@@ -57,5 +57,9 @@ export function createPostgresTokenBucket(
         where updated_at_ms < ${nowMs()} - ${forgetAfterMs}::float8`.execute(db);
     },
   };
-  return createSharedLimiter(state, 'The database', options);
+  return createSharedLimiter(
+    state,
+    { stateName: 'The database', defaultTimeoutMs: 15_000 },
+    options,
+  );
 }

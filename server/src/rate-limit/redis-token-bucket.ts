@@ -64,5 +64,5 @@ export function createRedisTokenBucket(options: RedisTokenBucketOptions): Requir
       return { isAllowed: answer[0] === 1, tokens: Number(answer[1]) };
     },
   };
-  return createSharedLimiter(state, 'Redis', options);
+  return createSharedLimiter(state, { stateName: 'Redis', defaultTimeoutMs: 1000 }, options);
 }

@@ -15,7 +15,10 @@ export interface SharedLimiterOptions extends TokenBucketOptions {
    * requests are answered with 503 and a Retry-After, for those who would rather stop.
    */
   onFailure?: 'local' | 'refuse' | undefined;
-  /** How long an answer of the state is waited for. Default 1 s. */
+  /**
+   * How long an answer of the state is waited for. Default 1 s of Redis, 15 s of the database, which is more
+   * than a busy pool makes a request wait for a connection.
+   */
   timeoutMs?: number | undefined;
 }
 
@@ -27,10 +30,10 @@ const LOG_EVERY_MS = 60_000;
 /** Token buckets on a state that several processes share, and that may be away. */
 export function createSharedLimiter(
   state: BucketState,
-  stateName: string,
+  { stateName, defaultTimeoutMs }: { stateName: string; defaultTimeoutMs: number },
   options: SharedLimiterOptions,
 ): Required<RateLimiter> {
-  const { onFailure = 'local', timeoutMs = 1000, logger } = options;
+  const { onFailure = 'local', timeoutMs = defaultTimeoutMs, logger } = options;
   const shared = createBucketLimiter(withTimeout(state, timeoutMs), options);
   const outage = createOutage(stateName, onFailure, logger);
   let local: RateLimiter | undefined;
