@@ -1,3 +1,4 @@
+import { MAX_BATCH_FILES } from 'bulkhead/protocol';
 import * as z from 'zod';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
@@ -5,7 +6,7 @@ import type { OpenDatabase } from './database/open-database.ts';
 import type { Embedder } from './embeddings/embedder.ts';
 import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
-import type { RateLimiter } from './rate-limit/token-bucket.ts';
+import type { RateLimiter } from './rate-limit/rate-limiter.ts';
 import type { Authorize } from './routes/authorize.ts';
 
 /** An option is missing, misspelt or out of bounds; the message names each one. */
@@ -33,6 +34,15 @@ export const limitsSchema = z.strictObject({
   /** Tokens a user can save up; a request for credentials takes one. */
   rateLimitCapacity: z.number().positive().default(100),
   rateLimitPerMinute: z.number().positive().default(10),
+  /**
+   * Reservations of one user that are neither finalized nor expired. 10,000: a tab holds about 500, so some
+   * twenty tabs fit, and who only reserves gets no further. At least one batch must fit.
+   */
+  maxOpenUploads: positiveInt.min(MAX_BATCH_FILES).default(10_000),
+  /** Files one user can add in 24 hours. 250,000: more than twice a folder of 100,000. */
+  maxFilesPerDay: positiveInt.default(250_000),
+  /** Bytes one user can add in 24 hours. 1 TiB: twice 100,000 photos of 5 MB. */
+  maxBytesPerDay: positiveInt.default(1024 ** 4),
   /** Reservations are given up so long after their URL expired. At least twice its lifetime. */
   sweepGraceMs: positiveInt.min(600_000).default(24 * 60 * 60 * 1000),
   sweepIntervalMs: positiveInt.default(10 * 60 * 1000),
@@ -63,8 +73,13 @@ const common = {
     .default(''),
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock: callable<Clock>('a function () => milliseconds').optional(),
-  /** Default: token buckets in memory, by the limits. */
+  /** Default: token buckets by the limits, in memory or (on PostgreSQL) in the database. */
   rateLimiter: object<RateLimiter>('a rate limiter').optional(),
+  /**
+   * How loaded the server is, from 0 to 1: above 0.5 the default rate limiter slows its refills down.
+   * Default: measured, see `createServerPressure`.
+   */
+  pressure: callable<() => number>('a function () => number from 0 to 1').optional(),
 };
 
 export const serverOptionsSchema = z.strictObject({

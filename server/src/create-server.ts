@@ -6,7 +6,8 @@ import { createAssetView } from './library/asset-view.ts';
 import { createLibrary } from './library/library.ts';
 import { createStatsReader } from './library/stats.ts';
 import { createLogger } from './logging.ts';
-import { createTokenBucket } from './rate-limit/token-bucket.ts';
+import { createDefaultLimiter } from './rate-limit/default-limiter.ts';
+import type { Quotas } from './rate-limit/quota.ts';
 import { createApp } from './routes/app.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
@@ -37,14 +38,11 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const { database, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
   const { db, vectors } = database;
   const { clock = Date.now, logger = createLogger(), basePath } = resolved;
-  const rateLimiter =
-    resolved.rateLimiter ??
-    createTokenBucket({
-      capacity: limits.rateLimitCapacity,
-      refillPerMinute: limits.rateLimitPerMinute,
-      clock,
-      logger,
-    });
+  const { rateLimiter: given, pressure } = resolved;
+  const limiter = given
+    ? { rateLimiter: given, close() {} }
+    : createDefaultLimiter({ database, limits, pressure, clock: resolved.clock, logger });
+  const { rateLimiter } = limiter;
 
   const view = createAssetView(blobs);
   const stats = createStatsReader(db, clock);
@@ -62,10 +60,11 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     },
   });
   const { maxFileBytes } = limits;
+  const quotas: Quotas = limits;
   const handle = createApp({
     authorize,
-    issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
-    finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
+    issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, quotas, clock }),
+    finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, quotas, clock, logger }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, vectors, queue, view, changes: hub }),
     stats,
@@ -81,12 +80,14 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   });
 
   let sweeping: Promise<number> | undefined;
+  const sweepAll = async () => {
+    await rateLimiter.sweep?.();
+    return sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs });
+  };
   const sweep = () => {
-    sweeping ??= sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs }).finally(
-      () => {
-        sweeping = undefined;
-      },
-    );
+    sweeping ??= sweepAll().finally(() => {
+      sweeping = undefined;
+    });
     return sweeping;
   };
   const sweepQuietly = () =>
@@ -106,6 +107,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     sweep,
     async close() {
       clearInterval(timer);
+      limiter.close();
       hub.close();
       await sweeping?.catch(() => {});
     },

@@ -70,6 +70,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       basePath: resolved.basePath,
       ...(resolved.clock && { clock: resolved.clock }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
+      ...(resolved.pressure && { pressure: resolved.pressure }),
     });
     const { processConcurrency, embedConcurrency } = resolved;
     const workers = createWorkers({

@@ -34,10 +34,23 @@ export type { Job, JobData, JobName, Queue } from './jobs/queue.ts';
 export { createWorkers, type Workers, type WorkersOptions } from './jobs/workers.ts';
 export { createLogger, type Logger, silentLogger } from './logging.ts';
 export { type Listening, type ListenOptions, listen } from './node-server.ts';
+export type { TokenBucketOptions } from './rate-limit/bucket-limiter.ts';
+export { type ClientAddressOptions, clientAddress } from './rate-limit/client-address.ts';
 export {
-  createTokenBucket,
-  type RateLimiter,
-  type RateLimitResult,
-  type TokenBucketOptions,
-} from './rate-limit/token-bucket.ts';
+  createMemoryTokenBucket,
+  type MemoryTokenBucketOptions,
+} from './rate-limit/memory-token-bucket.ts';
+export {
+  createPostgresTokenBucket,
+  type PostgresTokenBucketOptions,
+} from './rate-limit/postgres-token-bucket.ts';
+export type { Quotas } from './rate-limit/quota.ts';
+export type { RateLimiter, RateLimitResult } from './rate-limit/rate-limiter.ts';
+export { MIN_REFILL_FACTOR, refillFactor } from './rate-limit/refill-factor.ts';
+export {
+  createServerPressure,
+  type ServerPressure,
+  type ServerPressureOptions,
+} from './rate-limit/server-pressure.ts';
+export type { SharedLimiterOptions } from './rate-limit/shared-limiter.ts';
 export type { Authorize, Identity } from './routes/authorize.ts';

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
+import { keepPeerAddress } from './rate-limit/peer-address.ts';
 
 /** Above the 60 s of common load balancers, which must be the ones to close an idle connection. */
 const KEEP_ALIVE_MS = 65_000;
@@ -61,7 +62,11 @@ function createHttpServer(handler: Handler, requestTimeout: number): Server {
   // Bodies that a handler leaves unread are drained by the handler (see `RequestBody`): the adapter
   // would cut the connection half a second after the answer, which loses the answer on slow lines.
   const listener = getRequestListener(
-    (request, node) => handler(request, node as { incoming: IncomingMessage }),
+    (request, node) => {
+      const { incoming } = node as { incoming: IncomingMessage };
+      keepPeerAddress(request, incoming.socket.remoteAddress);
+      return handler(request, { incoming });
+    },
     {
       overrideGlobalObjects: false,
       autoCleanupIncoming: false,

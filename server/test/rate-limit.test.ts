@@ -1,73 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createTokenBucket } from '../src/rate-limit/token-bucket.ts';
-import { recordingLogger } from './fixtures/recording-logger.ts';
+import { createMemoryTokenBucket } from '../src/rate-limit/memory-token-bucket.ts';
+import { MIN_REFILL_FACTOR, refillFactor } from '../src/rate-limit/refill-factor.ts';
+import { describeTokenBucket } from './fixtures/describe-token-bucket.ts';
+
+describeTokenBucket('in memory', false, async () => ({
+  create: createMemoryTokenBucket,
+  close: async () => {},
+}));
 
 function createTimedBucket(options = {}) {
   let nowMs = 1_000_000;
-  const logger = recordingLogger();
-  const bucket = createTokenBucket({ ...options, clock: () => nowMs, logger });
   return {
-    bucket,
-    logger,
+    bucket: createMemoryTokenBucket({ ...options, clock: () => nowMs }),
     advance: (ms: number) => {
       nowMs += ms;
     },
   };
 }
 
-describe('token bucket', () => {
-  test('lets a burst of its capacity pass, then refuses', async () => {
-    const { bucket } = createTimedBucket();
-    for (let i = 99; i >= 0; i--) {
-      expect(await bucket.consume('ada')).toEqual({ allowed: true, retryAfter: 0, remaining: i });
-    }
-    expect(await bucket.consume('ada')).toEqual({ allowed: false, retryAfter: 6, remaining: 0 });
-  });
-
-  test('of 150 requests at once, 100 pass', async () => {
-    const { bucket } = createTimedBucket();
-    const results = await Promise.all(Array.from({ length: 150 }, () => bucket.consume('ada')));
-    expect(results.filter(({ allowed }) => allowed)).toHaveLength(100);
-  });
-
-  test('refills ten tokens a minute, up to its capacity', async () => {
-    const { bucket, advance } = createTimedBucket();
-    await bucket.consume('ada', 100);
-    advance(60_000);
-    for (let i = 0; i < 10; i++) expect((await bucket.consume('ada')).allowed).toBe(true);
-    expect((await bucket.consume('ada')).allowed).toBe(false);
-    advance(24 * 3_600_000);
-    expect(await bucket.consume('ada')).toMatchObject({ allowed: true, remaining: 99 });
-  });
-
-  test('after retryAfter seconds the request passes, and not a second before', async () => {
-    const { bucket, advance } = createTimedBucket();
-    await bucket.consume('ada', 100);
-    const { retryAfter } = await bucket.consume('ada', 7);
-    expect(retryAfter).toBe(42);
-    advance((retryAfter - 1) * 1000);
-    expect((await bucket.consume('ada', 7)).allowed).toBe(false);
-    advance(1000);
-    expect((await bucket.consume('ada', 7)).allowed).toBe(true);
-  });
-
-  test('users do not use up each other’s tokens', async () => {
-    const { bucket } = createTimedBucket();
-    await bucket.consume('ada', 100);
-    expect((await bucket.consume('ada')).allowed).toBe(false);
-    expect(await bucket.consume('grace')).toMatchObject({ allowed: true, remaining: 99 });
-  });
-
-  test('a clock that goes backwards neither refills nor takes', async () => {
-    const { bucket, advance } = createTimedBucket();
-    await bucket.consume('ada', 100);
-    advance(-3_600_000);
-    expect(await bucket.consume('ada')).toMatchObject({ allowed: false, retryAfter: 6 });
-    advance(6000);
-    expect((await bucket.consume('ada')).allowed).toBe(true);
-  });
-
+describe('a token bucket in memory', () => {
   test('forgets a bucket that was idle for an hour', async () => {
     const { bucket, advance } = createTimedBucket();
     for (const user of ['a', 'b', 'c']) await bucket.consume(user);
@@ -84,21 +36,6 @@ describe('token bucket', () => {
     await bucket.consume('ada', 10);
     advance(61 * 60_000);
     expect((await bucket.consume('ada', 7)).allowed).toBe(false);
-  });
-
-  test('logs each refusal', async () => {
-    const { bucket, logger } = createTimedBucket({ capacity: 1 });
-    await bucket.consume('ada');
-    await bucket.consume('ada');
-    expect(logger.lines.map(({ message }) => message)).toEqual([
-      '[RateLimit] User ada exceeded limit',
-    ]);
-  });
-
-  test('refuses to take more than it can ever hold', async () => {
-    const { bucket } = createTimedBucket();
-    await expect(bucket.consume('ada', 101)).rejects.toThrow('at most 100');
-    await expect(bucket.consume('ada', 0)).rejects.toThrow('above 0');
   });
 
   test('never lets more pass than capacity plus refill, and keeps every retryAfter', async () => {
@@ -130,6 +67,40 @@ describe('token bucket', () => {
         }
       }),
       { numRuns: 200 },
+    );
+  });
+
+  test('is forgotten later where refills may shrink to a tenth', async () => {
+    let pressure = 1;
+    const { bucket, advance } = createTimedBucket({ adaptive: { pressure: () => pressure } });
+    await bucket.consume('ada', 100);
+    advance(61 * 60_000);
+    // Ten tokens in ten minutes, but a tenth of that under load.
+    expect((await bucket.consume('ada', 62)).allowed).toBe(false);
+    pressure = 0;
+    advance(100 * 60_000);
+    await bucket.sweep();
+    expect(bucket.size).toBe(0);
+  });
+});
+
+describe('the refill factor', () => {
+  const pressures = fc.double({ min: -1, max: 2, noNaN: true });
+
+  test('is 1 without load, a tenth under full load, and 1 for what is not a number', () => {
+    expect([0, 0.5, 1, 7, Number.NaN, -1].map(refillFactor)).toEqual([1, 1, 0.1, 0.1, 1, 1]);
+    expect(refillFactor(Number.POSITIVE_INFINITY)).toBe(MIN_REFILL_FACTOR);
+    expect(refillFactor(0.75)).toBeCloseTo(0.55);
+  });
+
+  test('is never above 1 nor below a tenth, and never grows with the load', () => {
+    fc.assert(
+      fc.property(pressures, pressures, (a, b) => {
+        const [low, high] = [Math.min(a, b), Math.max(a, b)];
+        expect(refillFactor(low)).toBeLessThanOrEqual(1);
+        expect(refillFactor(high)).toBeGreaterThanOrEqual(MIN_REFILL_FACTOR);
+        expect(refillFactor(high)).toBeLessThanOrEqual(refillFactor(low));
+      }),
     );
   });
 });

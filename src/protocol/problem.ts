@@ -40,6 +40,7 @@ export const PROBLEMS = {
     isRetryable: false,
     title: 'The id already names another file',
   },
+  quota_exceeded: { status: 429, isRetryable: false, title: 'The daily quota is used up' },
   // The PUT to the object store
   url_expired: { status: 403, isRetryable: true, title: 'The upload URL has expired' },
   url_invalid: { status: 403, isRetryable: false, title: 'The upload URL was altered' },

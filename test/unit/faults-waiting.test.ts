@@ -26,6 +26,27 @@ describe('rate limits', { timeout: 60_000 }, () => {
     await world.verify();
   });
 
+  it('too many uploads under way are waited for: no file fails, and no attempt is spent', async () => {
+    const untilMs = 5 * 60_000;
+    const world = createMemoryWorld(({ runtime }) => ({
+      credentials(_, call) {
+        // Reservations that a killed tab left behind, until they expire.
+        if (call > 2 && runtime.now() < untilMs) {
+          const detail = 'Too many uploads are under way';
+          throw new UploadError('rate_limited', detail, { status: 429, retryAfterMs: 30_000 });
+        }
+      },
+    }));
+    await world.uploader.add(textFiles(1_000));
+    await world.finish();
+    expect(world.statuses()).toEqual({ searchable: 1_000 });
+    for (const { attempts } of world.uploader.uploads()) expect(attempts.credentials).toBe(0);
+    const refused = world.backend.requests.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(5);
+    expect(refused.length).toBeLessThanOrEqual(10);
+    await world.verify();
+  });
+
   it.each([
     [10, 3_000],
     [50, 5_000],

@@ -14,6 +14,11 @@ const migrations: Record<string, Migration> = {
       await sql.raw(`alter table embeddings add column vector ${type} not null`).execute(db);
     },
   },
+  '004-limits': {
+    async up(db: Kysely<unknown>) {
+      for (const statement of LIMITS) await sql.raw(statement).execute(db);
+    },
+  },
 };
 
 const INITIAL = [
@@ -84,6 +89,25 @@ const INITIAL = [
       select 1 - sum(x::float8 * y) / nullif(sqrt(sum(x::float8 * x) * sum(y::float8 * y)), 0)
       from unnest(a, b) as pair (x, y)
     $$`,
+];
+
+const LIMITS = [
+  // Milliseconds since the epoch, so that the arithmetic is the same in SQL, Lua and JavaScript.
+  `create table rate_limit_buckets (
+    user_id text primary key,
+    tokens double precision not null,
+    is_allowed boolean not null,
+    updated_at_ms double precision not null
+  )`,
+  `create table upload_usage (
+    user_id text not null,
+    hour timestamptz(3) not null,
+    files bigint not null,
+    bytes bigint not null,
+    primary key (user_id, hour)
+  )`,
+  `create index uploads_open on uploads (user_id, expires_at) include (size)
+    where state = 'pending'`,
 ];
 
 /** Makes the extension where the server has it and this user may. */

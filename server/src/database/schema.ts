@@ -71,8 +71,17 @@ export interface EmbeddingsTable {
   vector: string;
 }
 
+/** What became assets of one user in one hour (UTC): the daily quotas are sums of these. */
+export interface UploadUsageTable {
+  user_id: string;
+  hour: Timestamp;
+  files: number;
+  bytes: number;
+}
+
 export interface Schema {
   uploads: UploadsTable;
+  upload_usage: UploadUsageTable;
   assets: AssetsTable;
   embeddings: EmbeddingsTable;
 }

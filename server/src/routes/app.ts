@@ -18,7 +18,7 @@ import type { Library } from '../library/library.ts';
 import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
-import type { RateLimiter } from '../rate-limit/token-bucket.ts';
+import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';

@@ -1,6 +1,7 @@
 import type { FileProblem, FinalizedAsset, FinalizeItem, FinalizeResult } from 'bulkhead/protocol';
 import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Clock } from '../clock.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { changeAssets } from '../database/change-assets.ts';
 import type { AssetRow, Database, Tx, UploadRow } from '../database/schema.ts';
@@ -10,7 +11,9 @@ import type { AssetView } from '../library/asset-view.ts';
 import { searchWordsOf } from '../library/words.ts';
 import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
+import { admitFiles, describeExceeded, type Quotas } from '../rate-limit/quota.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
+import { chargeUsage, lockUsage, readUsage } from './usage.ts';
 
 /** Objects looked at in the store at once, per request. */
 const STORE_CONCURRENCY = 16;
@@ -21,6 +24,8 @@ export interface FinalizerParts {
   queue: Queue;
   view: AssetView;
   changes: ChangeFeed;
+  quotas: Quotas;
+  clock: Clock;
   logger: Logger;
 }
 
@@ -37,7 +42,7 @@ type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
 type Accepted = { row: UploadRow; mimeType: string };
 
 export function createFinalizer(parts: FinalizerParts): Finalizer {
-  const { db, blobs, queue, view, changes, logger } = parts;
+  const { db, blobs, queue, view, changes, quotas, clock, logger } = parts;
 
   const reservations = async (userId: string, ids: readonly string[]) => {
     const rows = await db
@@ -73,15 +78,32 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     };
   };
 
-  /** What the store had to say of the pending ones, made permanent. */
+  /**
+   * Reservations whose time is over were refunded, so they are charged anew.
+   * @returns those that no longer fit a daily quota: they stay pending, for another day.
+   */
+  const exceedingOf = async (tx: Tx, userId: string, pending: readonly UploadRow[]) => {
+    const nowMs = clock();
+    const late = pending.filter((row) => row.expires_at.getTime() <= nowMs);
+    if (late.length === 0) return new Map<string, FileProblem>();
+    const { exceeding, usage } = admitFiles(late, await readUsage(tx, userId, nowMs), quotas);
+    const problem = fileProblem('quota_exceeded', describeExceeded(usage, quotas, nowMs));
+    return new Map(exceeding.map((row) => [row.id, problem]));
+  };
+
+  /**
+   * What the store had to say of the pending ones, made permanent.
+   * @returns those beyond a quota, by asset id.
+   */
   const record = async (
     userId: string,
     accepted: readonly Accepted[],
     refused: readonly { row: UploadRow; problem: FileProblem }[],
-  ) => {
+  ): Promise<Map<string, FileProblem>> => {
     const obsoleteKeys: string[] = [];
     let hasNewAssets = false;
-    await changeAssets(db, [userId], async (tx) => {
+    const exceeding = await changeAssets(db, [userId], async (tx) => {
+      await lockUsage(tx, userId);
       const ids = [...accepted, ...refused].map(({ row }) => row.id);
       const pending = await lockPending(tx, ids);
       for (const { row, problem } of refused) {
@@ -93,12 +115,18 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
           .execute();
         obsoleteKeys.push(row.key);
       }
-      const fresh = accepted.filter(({ row }) => pending.has(row.id));
-      if (fresh.length === 0) return;
+      const arrived = accepted.filter(({ row }) => pending.has(row.id));
+      const exceeding = await exceedingOf(
+        tx,
+        userId,
+        arrived.map(({ row }) => pending.get(row.id) ?? row),
+      );
+      const fresh = arrived.filter(({ row }) => !exceeding.has(row.id));
+      if (fresh.length === 0) return exceeding;
       const assetIdOf = await insertAssets(tx, userId, fresh);
-      const inserted: { assetId: string }[] = [];
+      const inserted: UploadRow[] = [];
       for (const { row } of fresh) {
-        if (assetIdOf(row) === row.id) inserted.push({ assetId: row.id });
+        if (assetIdOf(row) === row.id) inserted.push(row);
         else obsoleteKeys.push(row.key);
       }
       await markFinalized(
@@ -106,9 +134,15 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         fresh.map(({ row }) => ({ id: row.id, assetId: assetIdOf(row) })),
       );
       if (inserted.length > 0) {
-        await queue.enqueue(tx, 'process', inserted);
+        await chargeUsage(tx, userId, clock(), inserted);
+        await queue.enqueue(
+          tx,
+          'process',
+          inserted.map((row) => ({ assetId: row.id })),
+        );
         hasNewAssets = true;
       }
+      return exceeding;
     });
     if (hasNewAssets) changes.changed([userId]);
     // After the commit: until then the object may still be needed. The sweep removes it in case
@@ -118,6 +152,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         logger.warn({ err: error }, 'Objects that nothing needs could not be deleted yet');
       });
     }
+    return exceeding;
   };
 
   return {
@@ -149,7 +184,8 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
           refused.push({ row, problem: inspection.problem });
         }
       }
-      if (accepted.length > 0 || refused.length > 0) await record(userId, accepted, refused);
+      const isAnySettled = accepted.length > 0 || refused.length > 0;
+      const exceeding = isAnySettled ? await record(userId, accepted, refused) : undefined;
 
       // Another request may have settled some of them meanwhile, so the table answers, not memory.
       const after = pending.length > 0 ? await reservations(userId, ids) : before;
@@ -161,7 +197,8 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
             const error = fileProblem('checksum_mismatch', 'Another checksum was promised');
             return { assetId, success: false, error };
           }
-          const outcome = (await answerAfter(row)) ?? { problem: fileProblem('not_uploaded') };
+          const problem = exceeding?.get(assetId) ?? fileProblem('not_uploaded');
+          const outcome = (await answerAfter(row)) ?? { problem };
           return 'asset' in outcome
             ? { assetId, success: true, asset: outcome.asset }
             : { assetId, success: false, error: outcome.problem };
@@ -176,16 +213,16 @@ function contradicts(row: UploadRow | undefined, checksum: string | undefined): 
 }
 
 /** Whoever comes first settles a reservation; the others wait here, then find it settled. */
-async function lockPending(tx: Tx, ids: readonly string[]): Promise<Set<string>> {
+async function lockPending(tx: Tx, ids: readonly string[]): Promise<Map<string, UploadRow>> {
   const rows = await tx
     .selectFrom('uploads')
-    .select('id')
+    .selectAll()
     .where('id', 'in', ids)
     .where('state', '=', 'pending')
     .orderBy('id')
     .forUpdate()
     .execute();
-  return new Set(rows.map((row) => row.id));
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** @returns which asset each upload became: its own, or the one that had these bytes before. */

@@ -5,13 +5,13 @@ import {
   type UploadRequest,
   type UploadUrlResult,
 } from 'bulkhead/protocol';
-import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
-import { originalKey } from '../blobs/keys.ts';
 import type { Clock } from '../clock.ts';
 import type { AssetRow, Database, UploadRow } from '../database/schema.ts';
 import type { AssetView } from '../library/asset-view.ts';
 import { fileProblem, ProblemError } from '../problem-error.ts';
+import type { Quotas } from '../rate-limit/quota.ts';
+import { type Promised, reserveUploads } from './reserve.ts';
 import { validateFile } from './validate-file.ts';
 
 export interface CredentialIssuerParts {
@@ -19,12 +19,16 @@ export interface CredentialIssuerParts {
   blobs: BlobStore;
   view: AssetView;
   maxFileBytes: number;
+  quotas: Quotas;
   clock: Clock;
 }
 
 /** Says which files may be sent, and gives what permits it. */
 export interface CredentialIssuer {
-  /** One result per file, in their order. */
+  /**
+   * One result per file, in their order.
+   * @throws {ProblemError} `rate_limited` when the user has too many uploads under way.
+   */
   issueBatch(userId: string, files: readonly UploadRequest[]): Promise<UploadUrlResult[]>;
   /**
    * One credential; without a client id the call is a file of its own.
@@ -36,53 +40,8 @@ export interface CredentialIssuer {
   ): Promise<Credential>;
 }
 
-type Promised = UploadRequest & { contentType: string };
-
 export function createCredentialIssuer(parts: CredentialIssuerParts): CredentialIssuer {
   const { db, blobs, view, maxFileBytes, clock } = parts;
-
-  /**
-   * Makes the reservations that are new and renews those that stand, in one statement. Rejected
-   * ones do not count: their client id is free again, for a new asset id.
-   */
-  const reserve = async (userId: string, files: readonly Promised[], expiresAt: Date) => {
-    if (files.length === 0) return new Map<string, UploadRow>();
-    const nowMs = clock();
-    const rows = await db
-      .insertInto('uploads')
-      .values(
-        files.map((file) => {
-          const id = randomUUID();
-          return {
-            id,
-            user_id: userId,
-            client_id: file.clientId,
-            key: originalKey(userId, id, nowMs),
-            filename: file.filename,
-            path: file.path ?? null,
-            mime_type: file.contentType,
-            size: file.size,
-            checksum: file.checksum,
-            state: 'pending' as const,
-            expires_at: expiresAt,
-            created_at: new Date(nowMs),
-          };
-        }),
-      )
-      .onConflict((conflict) =>
-        conflict
-          .columns(['user_id', 'client_id'])
-          .where('state', '<>', sql.lit('rejected'))
-          .doUpdateSet({
-            expires_at: sql`case when uploads.state = 'pending'
-              then greatest(uploads.expires_at, excluded.expires_at)
-              else uploads.expires_at end`,
-          }),
-      )
-      .returningAll()
-      .execute();
-    return new Map(rows.map((row) => [row.client_id, row]));
-  };
 
   const assetsByChecksum = async (userId: string, checksums: readonly string[]) => {
     if (checksums.length === 0) return new Map<string, AssetRow>();
@@ -115,8 +74,6 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
     };
   };
 
-  const expiry = () => new Date(clock() + CREDENTIAL_TTL_SECONDS * 1000);
-
   return {
     async issueBatch(userId, files) {
       const validated = files.map((file) => {
@@ -133,7 +90,7 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
       const checksums = [...new Set([...valid.values()].map((file) => file.checksum))];
       const assets = await assetsByChecksum(userId, checksums);
       const wanted = [...valid.values()].filter((file) => !assets.has(file.checksum));
-      const uploads = await reserve(userId, wanted, expiry());
+      const { uploads, refused } = await reserveUploads(parts, userId, wanted);
       // Finalized between the two statements: then its asset is there now.
       const late = wanted.filter((f) => uploads.get(f.clientId)?.state === 'finalized');
       for (const [checksum, asset] of await assetsByChecksum(
@@ -151,6 +108,8 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
           if (asset) {
             return { clientId, status: 'duplicate', asset: await view.finalized(asset, true) };
           }
+          const problem = refused.get(clientId);
+          if (problem) return { clientId, status: 'rejected', error: problem };
           const row = uploads.get(clientId);
           if (row?.state !== 'pending' || !isSamePromise(row, file, validation.contentType)) {
             return {
@@ -170,7 +129,10 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
         throw new ProblemError(validation.problem.code, validation.problem.detail);
       }
       const promised = { ...file, clientId, contentType: validation.contentType };
-      const row = (await reserve(userId, [promised], expiry())).get(clientId);
+      const { uploads, refused } = await reserveUploads(parts, userId, [promised]);
+      const problem = refused.get(clientId);
+      if (problem) throw new ProblemError(problem.code, problem.detail);
+      const row = uploads.get(clientId);
       if (row?.state !== 'pending' || !isSamePromise(row, promised, validation.contentType)) {
         throw new ProblemError('client_id_conflict', conflictDetail(clientId));
       }

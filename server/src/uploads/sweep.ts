@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Database } from '../database/schema.ts';
 import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
+import { usageCutoff } from './usage.ts';
 
 /**
  * A PUT that began in time may take hours on a slow line, and a laptop may sleep over night before
@@ -72,6 +73,8 @@ export async function sweepUploads(parts: SweepParts): Promise<number> {
     const ids = duplicates.map((row) => row.id);
     await db.updateTable('uploads').set({ expires_at: NEVER }).where('id', 'in', ids).execute();
   }
+
+  await db.deleteFrom('upload_usage').where('hour', '<=', usageCutoff(clock())).execute();
 
   const count = Number(expired.numUpdatedRows);
   if (count > 0) logger.info({ reservations: count }, 'Swept uploads that were never finalized');
