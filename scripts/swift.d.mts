@@ -11,9 +11,7 @@ export interface S3Service {
 
 export function findOrStartS3(): Promise<S3Service>;
 export function parseS3Url(text: string): Omit<S3Service, 'isSwift' | 'stop'>;
-export function findSwift():
-  | { bin: string; memcached: string; pythonPath: string }
-  | undefined;
+export function findSwift(): { bin: string; memcached: string; pythonPath: string } | undefined;
 /** Installs what is missing, on Debian as root. */
 export function ensureSwift(
   step: (

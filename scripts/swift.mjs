@@ -84,7 +84,9 @@ export function findSwift() {
     places: ['/usr/bin/memcached'],
     env: process.env,
   });
-  const isUnpacked = SWIFT_SERVERS.concat('proxy').every((name) => exists(bin, `swift-${name}-server`));
+  const isUnpacked = SWIFT_SERVERS.concat('proxy').every((name) =>
+    exists(bin, `swift-${name}-server`),
+  );
   const hasLibraries = exists('/usr/lib/python3/dist-packages', 'eventlet');
   if (!memcached || !isUnpacked || !hasLibraries) return undefined;
   return { bin, memcached, pythonPath: path.join(cache, 'usr', 'lib', 'python3', 'dist-packages') };
@@ -110,7 +112,12 @@ export async function ensureSwift(step) {
   const apt = mkdtempSync(path.join(tmpdir(), 'bulkhead-apt-'));
   try {
     const sources = path.join(apt, 'sources.list');
-    writeFileSync(sources, mirrors().map((mirror) => `deb ${mirror} ${SUITE} main\n`).join(''));
+    writeFileSync(
+      sources,
+      mirrors()
+        .map((mirror) => `deb ${mirror} ${SUITE} main\n`)
+        .join(''),
+    );
     for (const folder of ['lists', 'cache/archives/partial', 'debs']) {
       mkdirSync(path.join(apt, folder), { recursive: true });
     }
@@ -122,7 +129,11 @@ export async function ensureSwift(step) {
       `Dir::Cache=${path.join(apt, 'cache')}`,
       'APT::Sandbox::User=root',
     ].flatMap((option) => ['-o', option]);
-    await step(`Reading Debian's package list (${SUITE})`, 'apt-get', [...options, 'update', '-qq']);
+    await step(`Reading Debian's package list (${SUITE})`, 'apt-get', [
+      ...options,
+      'update',
+      '-qq',
+    ]);
     const debs = path.join(apt, 'debs');
     await step(
       `Downloading OpenStack Swift (apt-get download)`,
@@ -148,11 +159,17 @@ export async function ensureSwift(step) {
 function mirrors() {
   const codename = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   const format = '$(CODENAME)\t$(COMPONENT)\t$(REPO_URI)';
-  const { stdout } = spawnSync('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync(
+    'apt-get',
+    ['indextargets', '--format', format, 'Created-By: Packages'],
+    {
+      encoding: 'utf8',
+    },
+  );
   // The sources' own keys are not among what apt tells; Debian's are always here.
-  const signedBy = exists(path.dirname(KEYRING), path.basename(KEYRING)) ? `[signed-by=${KEYRING}] ` : '';
+  const signedBy = exists(path.dirname(KEYRING), path.basename(KEYRING))
+    ? `[signed-by=${KEYRING}] `
+    : '';
   const found = (stdout ?? '')
     .split('\n')
     .map((line) => line.split('\t'))
@@ -234,7 +251,10 @@ function makeRing(dir, name, port, env) {
     ['rebalance'],
   ];
   for (const [command, ...args] of commands) {
-    const made = spawnSync('swift-ring-builder', [builder, command, ...args], { env, encoding: 'utf8' });
+    const made = spawnSync('swift-ring-builder', [builder, command, ...args], {
+      env,
+      encoding: 'utf8',
+    });
     if (made.status !== 0) {
       const output = `${made.stdout}${made.stderr}${made.error?.message ?? ''}`;
       throw new ServiceError(`swift-ring-builder ${command} failed: ${output}`);
