@@ -21,7 +21,7 @@ export interface BulkheadServer {
   changes: ChangeFeed;
   /** Sweeps now, and then every ten minutes. */
   start(): Promise<void>;
-  /** Removes what uploads left behind; see `sweepUploads`. */
+  /** Removes what uploads left behind; see `sweepUploads`. @returns how many reservations were given up. */
   sweep(): Promise<number>;
   /** Ends event streams and the sweeping. The parts stay open: they are yours. */
   close(): Promise<void>;
@@ -82,11 +82,20 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
 
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
-    sweeping ??= sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs }).finally(
-      () => {
+    sweeping ??= sweepUploads({
+      db,
+      blobs,
+      queue,
+      changes: hub,
+      clock,
+      logger,
+      graceMs: limits.sweepGraceMs,
+      maxOrphanShare: limits.maxOrphanShare,
+    })
+      .then((report) => report.reservations)
+      .finally(() => {
         sweeping = undefined;
-      },
-    );
+      });
     return sweeping;
   };
   const sweepQuietly = () =>
