@@ -19,7 +19,7 @@ export interface BulkheadServer {
   fetch(request: Request): Promise<Response>;
   /** To be told by workers after every commit. */
   changes: ChangeFeed;
-  /** Sweeps now, and then every ten minutes. */
+  /** Asks whether the store can be used, and logs why not; sweeps now, and then every ten minutes. */
   start(): Promise<void>;
   /** Removes what uploads left behind; see `sweepUploads`. @returns how many reservations were given up. */
   sweep(): Promise<number>;
@@ -110,6 +110,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     async start() {
       if (timer) return;
       timer = setInterval(sweepQuietly, limits.sweepIntervalMs).unref();
+      // Not fatal: what does not need the store works, and the store may come back.
+      await blobs.ping().catch((error: unknown) => {
+        logger.error({ err: error }, 'The object store cannot be used');
+      });
       await sweepQuietly();
     },
     sweep,

@@ -1,8 +1,12 @@
 /** `@bulkhead/server`: the server's half of Bulkhead. */
 export {
+  type BlobCapabilities,
+  type BlobEntry,
   type BlobInfo,
   BlobNotFoundError,
+  type BlobPage,
   type BlobStore,
+  BlobStoreUnusableError,
   type GetGrant,
   type PutGrant,
   type SignedPut,

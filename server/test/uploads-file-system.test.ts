@@ -16,7 +16,7 @@ describeUploads('the file system', async () => {
   const fail = async () => {
     throw new Error(`EIO: ${dir} cannot be read`);
   };
-  const broken: BlobStore = { ...store, head: fail, list: fail };
+  const broken: BlobStore = { ...store, head: fail, list: fail, ping: fail };
   return {
     store,
     broken,
