@@ -32,6 +32,9 @@ const IN_EVERY_BROWSER = [
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
 
+/** Whatever needs a real S3 server, which takes seconds to start. */
+const ON_S3 = 'server/test/**/*.s3.test.ts';
+
 function serverProject(engine: 'pglite' | 'postgres') {
   return {
     resolve,
@@ -67,12 +70,24 @@ export default defineConfig({
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
-          exclude: [ON_BOTH_ENGINES],
+          exclude: [ON_BOTH_ENGINES, ON_S3],
           globalSetup: ['test/support/services.ts'],
         },
       },
       serverProject('pglite'),
       serverProject('postgres'),
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 's3',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          environment: 'node',
+          include: [ON_S3],
+          globalSetup: ['test/support/s3-service.ts'],
+        },
+      },
       {
         resolve,
         // Where the setup of browser tests runs: it has conditions of its own.

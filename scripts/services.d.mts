@@ -10,3 +10,5 @@ export function findOrStartRedis(): Promise<Service>;
 /** The folder of its programs. */
 export function findPostgres(): string | undefined;
 export function findRedis(): string | undefined;
+/** A port of 127.0.0.1 that nothing uses now. */
+export function freePort(): Promise<number>;

@@ -194,7 +194,7 @@ function exchange(port, text, accept) {
   });
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);

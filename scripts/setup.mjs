@@ -4,7 +4,7 @@
  *
  *   node scripts/setup.mjs             dependencies
  *   node scripts/setup.mjs --browser   and a Chromium, for whatever drives a page
- *   node scripts/setup.mjs --tests     and what else the tests need: Firefox, PostgreSQL, Redis
+ *   node scripts/setup.mjs --tests     and what else the tests need: Firefox, PostgreSQL, Redis, Swift
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 import { findFirefox } from './firefox.mjs';
 import { findPostgres, findRedis } from './services.mjs';
+import { ensureSwift, findSwift } from './swift.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = path.join(root, 'node_modules');
@@ -50,6 +51,8 @@ try {
     await installBrowser(FIREFOX);
     await installService('PostgreSQL', 'postgresql', findPostgres, 'BULKHEAD_TEST_POSTGRES');
     await installService('Redis', 'redis-server', findRedis, 'BULKHEAD_TEST_REDIS');
+    if (!findSwift() && process.getuid?.() === 0) await updatePackageList();
+    await ensureSwift(step);
   }
 } catch (error) {
   console.error(`\nsetup: ${error.message}`);
@@ -163,10 +166,10 @@ async function updatePackageList() {
 }
 
 /** Runs one command, quiet unless it fails, and says what it is and how long it took. */
-async function step(title, command, args) {
+async function step(title, command, args, options = {}) {
   const startedMs = Date.now();
   process.stdout.write(`${title} … `);
-  const { code, output } = await run(command, args);
+  const { code, output } = await run(command, args, options);
   const seconds = `${((Date.now() - startedMs) / 1000).toFixed(1)} s`;
   console.log(code === 0 ? seconds : `failed after ${seconds}`);
   if (code !== 0) {
@@ -176,14 +179,14 @@ async function step(title, command, args) {
   }
 }
 
-function run(command, args) {
+function run(command, args, { cwd = root } = {}) {
   // `npm ci` removes node_modules: nothing it runs may be started from there.
   const folders = (process.env.PATH ?? '').split(path.delimiter);
   const PATH = folders.filter((folder) => !folder.startsWith(modules)).join(path.delimiter);
   const env = { ...process.env, PATH, DEBIAN_FRONTEND: 'noninteractive' };
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',

@@ -45,6 +45,11 @@ export const limitsSchema = z.strictObject({
   maxBytesPerDay: positiveInt.default(1024 ** 4),
   /** Reservations are given up so long after their URL expired. At least twice its lifetime. */
   sweepGraceMs: positiveInt.min(600_000).default(24 * 60 * 60 * 1000),
+  /**
+   * When more than this share of 1,000 listed objects (and more than 100) has no row, the sweep deletes none:
+   * another database shares the store, or this one was restored from a backup. 1 deletes in any case.
+   */
+  maxOrphanShare: z.number().min(0).max(1).default(0.5),
   sweepIntervalMs: positiveInt.default(10 * 60 * 1000),
   /** Changes are pushed together when they happen within so long. */
   coalesceMs: positiveInt.default(250),

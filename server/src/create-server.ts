@@ -20,9 +20,9 @@ export interface BulkheadServer {
   fetch(request: Request): Promise<Response>;
   /** To be told by workers after every commit. */
   changes: ChangeFeed;
-  /** Sweeps now, and then every ten minutes. */
+  /** Asks whether the store can be used, and logs why not; sweeps now, and then every ten minutes. */
   start(): Promise<void>;
-  /** Removes what uploads left behind; see `sweepUploads`. */
+  /** Removes what uploads left behind; see `sweepUploads`. @returns how many reservations were given up. */
   sweep(): Promise<number>;
   /** Ends event streams and the sweeping. The parts stay open: they are yours. */
   close(): Promise<void>;
@@ -82,7 +82,12 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   let sweeping: Promise<number> | undefined;
   const sweepAll = async () => {
     await rateLimiter.sweep?.();
-    return sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs });
+    const { sweepGraceMs: graceMs, maxOrphanShare } = limits;
+    const report = await sweepUploads({
+      ...{ db, blobs, queue, clock, logger, graceMs, maxOrphanShare },
+      changes: hub,
+    });
+    return report.reservations;
   };
   const sweep = () => {
     sweeping ??= sweepAll().finally(() => {
@@ -102,6 +107,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     async start() {
       if (timer) return;
       timer = setInterval(sweepQuietly, limits.sweepIntervalMs).unref();
+      // Not fatal: what does not need the store works, and the store may come back.
+      await blobs.ping().catch((error: unknown) => {
+        logger.error({ err: error }, 'The object store cannot be used');
+      });
       await sweepQuietly();
     },
     sweep,

@@ -1,8 +1,12 @@
 /** `@bulkhead/server`: the server's half of Bulkhead. */
 export {
+  type BlobCapabilities,
+  type BlobEntry,
   type BlobInfo,
   BlobNotFoundError,
+  type BlobPage,
   type BlobStore,
+  BlobStoreUnusableError,
   type GetGrant,
   type PutGrant,
   type SignedPut,
@@ -13,7 +17,14 @@ export {
   type FileSystemStoreOptions,
 } from './blobs/file-system-store.ts';
 export { imageKey, thumbnailKey } from './blobs/keys.ts';
-export { type EmbeddedOptions, type Limits, OptionsError, type ServerOptions } from './config.ts';
+export { defineConfig } from './cli/config-file.ts';
+export {
+  type Config,
+  type EmbeddedOptions,
+  type Limits,
+  OptionsError,
+  type ServerOptions,
+} from './config.ts';
 export { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 export { DirectoryLockedError } from './database/directory-lock.ts';
 export { type EmbeddedDatabase, openEmbeddedDatabase } from './database/embedded-database.ts';

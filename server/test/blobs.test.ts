@@ -12,6 +12,8 @@ import { createFileSystemStore, type FileSystemStore } from '../src/blobs/file-s
 import { isKey, originalKey } from '../src/blobs/keys.ts';
 import { type Listening, listen } from '../src/node-server.ts';
 import { describeBlobStore } from './fixtures/describe-blob-store.ts';
+import { describeObjects } from './fixtures/describe-objects.ts';
+import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
 import { filesIn, SECRET, sha256 } from './fixtures/test-server.ts';
 
 async function startStore(allowedOrigins: '*' | string[] = '*', isNode = true) {
@@ -37,6 +39,15 @@ async function startStore(allowedOrigins: '*' | string[] = '*', isNode = true) {
     expirePermits: () => {
       offsetMs += 301_000;
     },
+    inThePast: async <T>(work: () => Promise<T>) => {
+      const nowMs = offsetMs;
+      offsetMs -= 301_000;
+      try {
+        return await work();
+      } finally {
+        offsetMs = nowMs;
+      }
+    },
     list: () => filesIn(dir),
     close: async () => {
       await listening?.close(100);
@@ -45,7 +56,15 @@ async function startStore(allowedOrigins: '*' | string[] = '*', isNode = true) {
   };
 }
 
-describeBlobStore('file system', () => startStore());
+const CAN_ALL = {
+  createOnly: true,
+  verifiesUploads: true,
+  reportsChecksums: true,
+  expiringReads: true,
+  namesDownloads: true,
+};
+describeBlobStore('file system', CAN_ALL, () => startStore());
+describeObjects('memory', async () => ({ store: memoryBlobStore(), close: async () => {} }));
 
 describe.each([
   ['node:http', true],

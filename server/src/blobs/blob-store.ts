@@ -30,13 +30,50 @@ export interface GetGrant {
   downloadName?: string;
 }
 
+/** What a store can do beyond the least that all can. Tests and documentation go by it. */
+export interface BlobCapabilities {
+  /** A PUT of a key that is taken is refused, with 412 where the bytes were the promised ones. */
+  readonly createOnly: boolean;
+  /**
+   * A PUT of other bytes than promised is refused. Without it, only one of more bytes is, and the rest is
+   * found at finalize, which reads the object.
+   */
+  readonly verifiesUploads: boolean;
+  /** `head` gives the checksum of what a permit uploaded. Without it, finalize reads the object. */
+  readonly reportsChecksums: boolean;
+  /** URLs for reading expire. Without it, whoever has one can read for as long as the object is there. */
+  readonly expiringReads: boolean;
+  /** A download carries the name that its URL was signed with. Without it, the store chooses one. */
+  readonly namesDownloads: boolean;
+}
+
+export interface BlobEntry {
+  key: string;
+  sizeBytes: number;
+  /** When its bytes were last written, by the store's clock; milliseconds since the epoch. */
+  modifiedAtMs: number;
+}
+
+/** At most 1,000 entries. */
+export interface BlobPage {
+  entries: BlobEntry[];
+  /** What `list` takes to go on. Absent at the end. Opaque, and good for a day. */
+  next?: string;
+}
+
 /**
  * Where bytes live. Keys are made by the server. Every implementation passes `describeBlobStore`.
  * A missing object is `undefined` from `head` and a `BlobNotFoundError` from reads, never empty bytes.
  */
 export interface BlobStore {
   readonly name: string;
-  /** Permits one create-only PUT of exactly these bytes. */
+  readonly capabilities: BlobCapabilities;
+  /**
+   * Resolves when the store can be used as configured; for the start and for health checks.
+   * @throws {BlobStoreUnusableError} saying what is wrong.
+   */
+  ping(): Promise<void>;
+  /** Permits one PUT of exactly these bytes, as far as `capabilities` go. */
   signPut(grant: PutGrant): Promise<SignedPut>;
   /** A URL that reads one object. Stable within its lifetime, so that browsers may cache it. */
   signGet(grant: GetGrant): Promise<string>;
@@ -48,6 +85,14 @@ export interface BlobStore {
   write(key: string, bytes: Uint8Array, contentType: string): Promise<void>;
   /** Deletes; a missing object is no error. */
   delete(keys: readonly string[]): Promise<void>;
+  /** What is stored under a prefix, in the order of keys where the store keeps one. */
+  list(prefix: string, after?: string): Promise<BlobPage>;
+  /**
+   * Gives up multipart uploads that began before a time and were never completed; at most `limit` of them.
+   * Absent where a store cannot have any.
+   * @returns how many.
+   */
+  abortUnfinished?(startedBeforeMs: number, limit: number): Promise<number>;
 }
 
 export class BlobNotFoundError extends Error {
@@ -57,4 +102,9 @@ export class BlobNotFoundError extends Error {
     super(`There is no object at ${key}`);
     this.key = key;
   }
+}
+
+/** The store cannot be used as it is configured; the message says what to change. */
+export class BlobStoreUnusableError extends Error {
+  override readonly name = 'BlobStoreUnusableError';
 }

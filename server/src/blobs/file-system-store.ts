@@ -1,10 +1,12 @@
+import { access, constants } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { type Logger, silentLogger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
-import { BlobNotFoundError, type BlobStore } from './blob-store.ts';
+import { BlobNotFoundError, type BlobStore, BlobStoreUnusableError } from './blob-store.ts';
 import { attachment } from './content-disposition.ts';
 import { isKey } from './keys.ts';
+import { listFiles } from './list-files.ts';
 import { ObjectFiles } from './object-files.ts';
 import { receiveBody } from './receive-body.ts';
 import { BodyAbortedError, nodeBody, type RequestBody, webBody } from './request-body.ts';
@@ -124,6 +126,22 @@ export async function createFileSystemStore(
 
   return {
     name: 'file-system',
+    capabilities: {
+      createOnly: true,
+      verifiesUploads: true,
+      reportsChecksums: true,
+      expiringReads: true,
+      namesDownloads: true,
+    },
+
+    async ping() {
+      try {
+        await access(options.dir, constants.R_OK | constants.W_OK);
+      } catch (cause) {
+        const message = `The object store's directory ${options.dir} cannot be read and written`;
+        throw new BlobStoreUnusableError(message, { cause });
+      }
+    },
 
     async fetch(request, node) {
       const body = node?.incoming ? nodeBody(node.incoming) : webBody(request);
@@ -166,6 +184,7 @@ export async function createFileSystemStore(
     async delete(keys) {
       for (const key of keys) await files.delete(key);
     },
+    list: (prefix, after) => listFiles(options.dir, prefix, after),
   };
 }
 

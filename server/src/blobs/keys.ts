@@ -29,6 +29,12 @@ export function derivativeContentType(key: string): string {
   return CONTENT_TYPES[key.slice(key.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
 }
 
+/** The key of the original that a derivative was made from; of an original, its own. */
+export function originalOf(key: string): string {
+  const dot = key.indexOf('.');
+  return dot === -1 ? key : key.slice(0, dot);
+}
+
 export function isKey(value: string): boolean {
   return KEY.test(value);
 }

@@ -19,7 +19,27 @@ const migrations: Record<string, Migration> = {
       for (const statement of LIMITS) await sql.raw(statement).execute(db);
     },
   },
+  '005-blobs': {
+    async up(db: Kysely<unknown>) {
+      for (const statement of BLOBS) await sql.raw(statement).execute(db);
+    },
+  },
 };
+
+/** For walking the store's list and the keys side by side: both in the order of bytes. */
+const BLOBS = [
+  'alter table assets add column blob_missing_at timestamptz(3)',
+  'create index assets_key on assets (key collate "C")',
+  'create index uploads_key on uploads (key collate "C")',
+  `create table sweeps (
+    name text primary key,
+    holder uuid not null,
+    leased_until timestamptz(3) not null,
+    cursor text,
+    done_key text not null default '',
+    saved_at timestamptz(3)
+  )`,
+];
 
 const INITIAL = [
   'create sequence asset_version',

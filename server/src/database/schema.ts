@@ -45,6 +45,8 @@ export interface AssetsTable {
   embedded: Generated<boolean>;
   /** Failed for good in either stage; a redrive clears it. */
   failed: Generated<boolean>;
+  /** Since when the store is known not to have its bytes; uploading them again mends it. */
+  blob_missing_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   processing_error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
   processing_retry_count: Generated<number>;
   embedding_error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
@@ -79,7 +81,18 @@ export interface UploadUsageTable {
   bytes: number;
 }
 
+/** Where walks through the store stand, and which process walks. */
+export interface SweepsTable {
+  name: string;
+  holder: string;
+  leased_until: Timestamp;
+  cursor: string | null;
+  done_key: Generated<string>;
+  saved_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+}
+
 export interface Schema {
+  sweeps: SweepsTable;
   uploads: UploadsTable;
   upload_usage: UploadUsageTable;
   assets: AssetsTable;

@@ -13,6 +13,7 @@ import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
 import { admitFiles, describeExceeded, type Quotas } from '../rate-limit/quota.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
+import { absentOf, reattach } from './missing-blobs.ts';
 import { chargeUsage, lockUsage, readUsage } from './usage.ts';
 
 /** Objects looked at in the store at once, per request. */
@@ -92,6 +93,23 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
   };
 
   /**
+   * Keys of assets with the same bytes that the store does not have: what was uploaded may be the only copy.
+   * Rare, since credentials are not granted for bytes that are there.
+   */
+  const bereftAssets = async (userId: string, accepted: readonly Accepted[]) => {
+    if (accepted.length === 0) return new Set<string>();
+    const checksums = accepted.map(({ row }) => row.checksum);
+    const assets = await db
+      .selectFrom('assets')
+      .select(['id', 'key'])
+      .where('user_id', '=', userId)
+      .where('checksum', '=', sql<string>`any(${checksums}::text[])`)
+      .execute();
+    const absent = new Set(await absentOf(blobs, assets));
+    return new Set(assets.filter(({ id }) => absent.has(id)).map(({ key }) => key));
+  };
+
+  /**
    * What the store had to say of the pending ones, made permanent.
    * @returns those beyond a quota, by asset id.
    */
@@ -100,6 +118,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     accepted: readonly Accepted[],
     refused: readonly { row: UploadRow; problem: FileProblem }[],
   ): Promise<Map<string, FileProblem>> => {
+    const bereft = await bereftAssets(userId, accepted);
     const obsoleteKeys: string[] = [];
     let hasNewAssets = false;
     const exceeding = await changeAssets(db, [userId], async (tx) => {
@@ -124,22 +143,27 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       const fresh = arrived.filter(({ row }) => !exceeding.has(row.id));
       if (fresh.length === 0) return exceeding;
       const assetIdOf = await insertAssets(tx, userId, fresh);
-      const inserted: UploadRow[] = [];
-      for (const { row } of fresh) {
-        if (assetIdOf(row) === row.id) inserted.push(row);
-        else obsoleteKeys.push(row.key);
+      const older = fresh
+        .map(({ row }) => assetIdOf(row))
+        .filter((id, i) => id !== fresh[i]?.row.id);
+      const waiting = await lockBereft(tx, older, bereft);
+      const added: UploadRow[] = [];
+      const toProcess: { assetId: string }[] = [];
+      const became: { id: string; assetId: string; isDuplicate: boolean }[] = [];
+      for (const { row, mimeType } of fresh) {
+        const assetId = assetIdOf(row);
+        const isMended = waiting.delete(assetId);
+        if (isMended) await reattach(tx, assetId, { key: row.key, size: row.size, mimeType });
+        const isDuplicate = assetId !== row.id && !isMended;
+        became.push({ id: row.id, assetId, isDuplicate });
+        if (assetId === row.id) added.push(row);
+        if (isDuplicate) obsoleteKeys.push(row.key);
+        else toProcess.push({ assetId });
       }
-      await markFinalized(
-        tx,
-        fresh.map(({ row }) => ({ id: row.id, assetId: assetIdOf(row) })),
-      );
-      if (inserted.length > 0) {
-        await chargeUsage(tx, userId, clock(), inserted);
-        await queue.enqueue(
-          tx,
-          'process',
-          inserted.map((row) => ({ assetId: row.id })),
-        );
+      await markFinalized(tx, became);
+      if (added.length > 0) await chargeUsage(tx, userId, clock(), added);
+      if (toProcess.length > 0) {
+        await queue.enqueue(tx, 'process', toProcess);
         hasNewAssets = true;
       }
       return exceeding;
@@ -269,15 +293,38 @@ async function insertAssets(tx: Tx, userId: string, uploads: readonly Accepted[]
   };
 }
 
+/** Of these assets, those that need an object: known to, or found to have none at the key they have now. */
+async function lockBereft(
+  tx: Tx,
+  assetIds: readonly string[],
+  bereftKeys: ReadonlySet<string>,
+): Promise<Set<string>> {
+  if (assetIds.length === 0) return new Set();
+  const rows = await tx
+    .selectFrom('assets')
+    .select(['id', 'key', 'blob_missing_at'])
+    .where('id', '=', sql<string>`any(${assetIds}::uuid[])`)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  return new Set(
+    rows
+      .filter(({ key, blob_missing_at }) => blob_missing_at !== null || bereftKeys.has(key))
+      .map(({ id }) => id),
+  );
+}
+
 async function markFinalized(
   tx: Tx,
-  uploads: readonly { id: string; assetId: string }[],
+  uploads: readonly { id: string; assetId: string; isDuplicate: boolean }[],
 ): Promise<void> {
   const ids = uploads.map((upload) => upload.id);
   const assetIds = uploads.map((upload) => upload.assetId);
+  const duplicates = uploads.map((upload) => upload.isDuplicate);
   await sql`
     update uploads
-    set state = 'finalized', asset_id = became.asset_id, is_duplicate = became.asset_id <> became.id
-    from unnest(${ids}::uuid[], ${assetIds}::uuid[]) as became (id, asset_id)
+    set state = 'finalized', asset_id = became.asset_id, is_duplicate = became.is_duplicate
+    from unnest(${ids}::uuid[], ${assetIds}::uuid[], ${duplicates}::boolean[])
+      as became (id, asset_id, is_duplicate)
     where uploads.id = became.id`.execute(tx);
 }

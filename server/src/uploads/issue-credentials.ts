@@ -11,6 +11,7 @@ import type { AssetRow, Database, UploadRow } from '../database/schema.ts';
 import type { AssetView } from '../library/asset-view.ts';
 import { fileProblem, ProblemError } from '../problem-error.ts';
 import type { Quotas } from '../rate-limit/quota.ts';
+import { freeClientIds, withMissingBlobs } from './missing-blobs.ts';
 import { type Promised, reserveUploads } from './reserve.ts';
 import { validateFile } from './validate-file.ts';
 
@@ -89,6 +90,12 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
       }
       const checksums = [...new Set([...valid.values()].map((file) => file.checksum))];
       const assets = await assetsByChecksum(userId, checksums);
+      // No duplicates: the store lost their bytes, and these are the ones to mend them.
+      const missing = await withMissingBlobs(blobs, [...assets.values()]);
+      if (missing.size > 0) {
+        for (const [checksum, { id }] of assets) if (missing.has(id)) assets.delete(checksum);
+        await freeClientIds(db, userId, [...valid.keys()], [...missing]);
+      }
       const wanted = [...valid.values()].filter((file) => !assets.has(file.checksum));
       const { uploads, refused } = await reserveUploads(parts, userId, wanted);
       // Finalized between the two statements: then its asset is there now.

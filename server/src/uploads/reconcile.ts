@@ -74,7 +74,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const own = reservation?.checksum === checksum ? reservation : undefined;
     // Even where the bytes are a duplicate: finalize then removes the second copy.
     if (own && (await isFinalizable(own))) return { clientId, status: 'uploaded', assetId: own.id };
-    if (!asset) return { clientId, status: 'unknown' };
+    // Without its bytes the asset needs them again.
+    if (!asset || asset.blob_missing_at !== null) return { clientId, status: 'unknown' };
     const isDuplicate = asset.id !== own?.id;
     return { clientId, status: 'finalized', asset: await view.finalized(asset, isDuplicate) };
   };

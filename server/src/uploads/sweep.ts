@@ -1,8 +1,12 @@
+import { CREDENTIAL_TTL_SECONDS } from 'bulkhead/protocol';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/schema.ts';
+import type { ChangeFeed } from '../events/change-feed.ts';
+import type { Queue } from '../jobs/queue.ts';
 import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
+import { type ObjectSweepReport, sweepObjects } from './sweep-objects.ts';
 import { usageCutoff } from './usage.ts';
 
 /**
@@ -10,6 +14,10 @@ import { usageCutoff } from './usage.ts';
  * it finalizes: a reservation is given up a day after its URL has expired.
  */
 export const SWEEP_GRACE_MS = 24 * 60 * 60 * 1000;
+/** Objects without a row are left alone at least this long: two lifetimes of a credential, and six hours. */
+export const ORPHAN_GRACE_MS = 2 * CREDENTIAL_TTL_SECONDS * 1000 + 6 * 60 * 60 * 1000;
+/** Above what S3 lets a list of unfinished multipart uploads have, to bound a run. */
+const MAX_ABORTED = 1000;
 const BATCH = 500;
 /** Marks finalized duplicates whose leftover object has been seen to. */
 const NEVER = '9999-12-31T00:00:00.000Z';
@@ -17,21 +25,48 @@ const NEVER = '9999-12-31T00:00:00.000Z';
 export interface SweepParts {
   db: Database;
   blobs: BlobStore;
+  queue: Queue;
+  changes: ChangeFeed;
   clock: Clock;
   logger: Logger;
-  /** Default {@link SWEEP_GRACE_MS}; never below twice a credential's lifetime. */
+  /**
+   * Default {@link SWEEP_GRACE_MS}; never below twice a credential's lifetime. Objects without a row and
+   * unfinished multipart uploads get it too, and {@link ORPHAN_GRACE_MS} at least.
+   */
   graceMs?: number;
+  /** Default 0.5: when more than that share of a page of objects has no row, nothing is deleted. */
+  maxOrphanShare?: number;
+}
+
+export interface SweepReport extends ObjectSweepReport {
+  /** Reservations that were given up. */
+  reservations: number;
+  /** Multipart uploads that were aborted. */
+  multiparts: number;
 }
 
 /**
- * Removes what uploads left behind: reservations nobody finalized with their objects, and objects
- * of duplicates and rejected uploads whose deletion was cut short. Never an asset's object.
- *
- * A crash at any line is repaired by the next sweep: the state is settled first, so that no
- * finalize can accept the object any more; then the object goes; then the row.
- * @returns how many reservations were given up.
+ * Removes what uploads left behind: reservations nobody finalized with their objects, objects that no row
+ * needs, unfinished multipart uploads; and flags assets whose object is gone. Never an asset's object.
+ * Bounded: a large store is walked over several runs. Safe to run on any number of processes at once.
  */
-export async function sweepUploads(parts: SweepParts): Promise<number> {
+export async function sweepUploads(parts: SweepParts): Promise<SweepReport> {
+  const { blobs, clock, logger, graceMs = SWEEP_GRACE_MS, maxOrphanShare = 0.5 } = parts;
+  const reservations = await sweepReservations(parts);
+  const orphanGraceMs = Math.max(graceMs, ORPHAN_GRACE_MS);
+  const objects = await sweepObjects({ ...parts, orphanGraceMs, maxOrphanShare });
+  const multiparts = (await blobs.abortUnfinished?.(clock() - orphanGraceMs, MAX_ABORTED)) ?? 0;
+  if (multiparts > 0) logger.info({ multiparts }, 'Aborted multipart uploads nobody completed');
+  return { reservations, ...objects, multiparts };
+}
+
+/**
+ * Reservations nobody finalized, and objects of duplicates and rejected uploads whose deletion was cut short.
+ *
+ * A crash at any line is repaired by the next sweep: the state is settled first, so that no finalize can
+ * accept the object any more; then the object goes; then the row.
+ */
+async function sweepReservations(parts: SweepParts): Promise<number> {
   const { db, blobs, clock, logger, graceMs = SWEEP_GRACE_MS } = parts;
   const cutoff = new Date(clock() - graceMs);
 

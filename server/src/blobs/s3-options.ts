@@ -1,0 +1,46 @@
+import * as z from 'zod';
+import type { Clock } from '../clock.ts';
+
+const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) URL' });
+
+export const s3OptionsSchema = z.strictObject({
+  /** Made already; the store makes none. */
+  bucket: z.string().min(1),
+  /** Default: what the AWS SDK finds (`AWS_REGION`). R2 wants `auto`, most others `us-east-1`. */
+  region: z.string().min(1).optional(),
+  /** Default: AWS's own for the region. */
+  endpoint: address.optional(),
+  /** Where browsers reach the same server, when that is not `endpoint`. Only URLs for them are made with it. */
+  publicEndpoint: address.optional(),
+  /** Default: what the AWS SDK finds (environment, profile, role). */
+  credentials: z
+    .strictObject({
+      accessKeyId: z.string().min(1),
+      secretAccessKey: z.string().min(1),
+      sessionToken: z.string().min(1).optional(),
+    })
+    .optional(),
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`. Default: with `endpoint`, yes. */
+  pathStyle: z.boolean().optional(),
+  /**
+   * Signs `If-None-Match: *`, so that a taken key refuses a PUT. Default true. Where the server does not know
+   * it (OpenStack Swift answers 501): false, and a second PUT of a key succeeds, but only with the very same
+   * bytes, because their checksum is signed.
+   */
+  createOnly: z.boolean().default(true),
+  /**
+   * For servers that check `x-amz-checksum-sha256` but do not keep it (Swift 2.35, not 2.30): the checksum is
+   * also signed as metadata, and believed, since the server refuses any other bytes. Never for one that ignores
+   * the header: it would store what nobody checked. Default false: finalize reads and hashes such an object.
+   */
+  verifiesChecksums: z.boolean().default(false),
+  /** Tries of each call of this server, the first included. Default 4. */
+  maxAttempts: z.int().positive().default(4),
+  /** Milliseconds since the epoch; dates URLs. Default `Date.now`. */
+  clock: z
+    .custom<Clock>((value) => typeof value === 'function', 'expected a function () => milliseconds')
+    .optional(),
+});
+
+/** What {@link createS3Store} takes. */
+export type S3StoreOptions = z.input<typeof s3OptionsSchema>;

@@ -1,0 +1,228 @@
+import { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { resolveOptions } from '../config.ts';
+import { BlobNotFoundError, type BlobPage, type BlobStore } from './blob-store.ts';
+import { isMissing, refuseSkew, unusable } from './s3-failures.ts';
+import { type S3StoreOptions, s3OptionsSchema } from './s3-options.ts';
+import { createS3Signer, SHA256_METADATA } from './s3-signer.ts';
+
+/** A {@link BlobStore} in a bucket. */
+export interface S3Store extends BlobStore {
+  abortUnfinished(startedBeforeMs: number, limit: number): Promise<number>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+/** What DeleteObjects takes at once. */
+const DELETE_BATCH = 1000;
+const PAGE_ENTRIES = 1000;
+
+/**
+ * S3 and what speaks it (R2, MinIO, Swift), by the AWS SDK. Browsers send straight to the bucket, by
+ * presigned URLs that carry the SHA-256, the length and the type as signed headers; the bucket needs a CORS
+ * rule for them.
+ * @throws {OptionsError} naming every option that does not fit.
+ */
+export function createS3Store(options: S3StoreOptions): S3Store {
+  const resolved = resolveOptions(s3OptionsSchema, options);
+  const { bucket, endpoint, publicEndpoint, createOnly, verifiesChecksums } = resolved;
+  const { clock = Date.now } = resolved;
+  const config = (address: string | undefined): S3ClientConfig => ({
+    ...(resolved.region !== undefined && { region: resolved.region }),
+    ...(address !== undefined && { endpoint: address }),
+    ...(resolved.credentials && { credentials: definedOnly(resolved.credentials) }),
+    forcePathStyle: resolved.pathStyle ?? address !== undefined,
+    maxAttempts: resolved.maxAttempts,
+    // Otherwise the SDK signs a CRC32 of an empty body into every URL.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+  const client = new S3Client(config(endpoint));
+  const signing = publicEndpoint === undefined ? client : new S3Client(config(publicEndpoint));
+  const signer = createS3Signer({ client: signing, bucket, createOnly, verifiesChecksums, clock });
+  const where = `bucket ${bucket} at ${endpoint ?? 'AWS'}`;
+
+  const get = async (key: string, range?: string) => {
+    try {
+      const input = { Bucket: bucket, Key: key, ...(range !== undefined && { Range: range }) };
+      const { Body } = await client.send(new GetObjectCommand(input));
+      if (!(Body instanceof Readable)) throw new Error('The object store answered without a body');
+      return Body;
+    } catch (error) {
+      if (isMissing(error)) throw new BlobNotFoundError(key);
+      throw error;
+    }
+  };
+
+  return {
+    name: 's3',
+    capabilities: {
+      createOnly,
+      verifiesUploads: true,
+      // Where the server keeps none, head has none, and says so.
+      reportsChecksums: verifiesChecksums || endpoint === undefined,
+      expiringReads: true,
+      namesDownloads: true,
+    },
+
+    async ping() {
+      let date: string | undefined;
+      const command = new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 });
+      command.middlewareStack.add(
+        (next) => async (args) => {
+          const result = await next(args);
+          const { headers } = result.response as { headers?: Record<string, string> };
+          date = headers?.date;
+          return result;
+        },
+        // Before the SDK corrects its own clock by what the server says; URLs are not corrected.
+        { step: 'deserialize', name: 'bulkheadServerDate' },
+      );
+      try {
+        await client.send(command);
+      } catch (error) {
+        throw unusable(error, bucket, where);
+      }
+      refuseSkew(date, clock(), where);
+    },
+
+    signPut: (grant) => signer.signPut(grant),
+    signGet: (grant) => signer.signGet(grant),
+
+    async head(key) {
+      try {
+        const answer = await client.send(
+          new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' }),
+        );
+        const checksum =
+          hexOf(answer.ChecksumSHA256) ??
+          (verifiesChecksums ? answer.Metadata?.[SHA256_METADATA] : undefined);
+        const sizeBytes = answer.ContentLength ?? 0;
+        return checksum === undefined ? { sizeBytes } : { sizeBytes, checksum };
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+
+    async readStart(key, lengthBytes) {
+      try {
+        return Buffer.concat(await (await get(key, `bytes=0-${lengthBytes - 1}`)).toArray());
+      } catch (error) {
+        // No range of an empty object can be had.
+        if (error instanceof S3ServiceException && error.name === 'InvalidRange') {
+          return new Uint8Array();
+        }
+        throw error;
+      }
+    },
+
+    read: (key) => get(key),
+
+    async write(key, bytes, contentType) {
+      await client.send(
+        new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ContentType: contentType }),
+      );
+    },
+
+    async delete(keys) {
+      for (let start = 0; start < keys.length; start += DELETE_BATCH) {
+        const Objects = keys.slice(start, start + DELETE_BATCH).map((Key) => ({ Key }));
+        const { Errors = [] } = await client.send(
+          new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
+        );
+        const refused = Errors.filter(({ Code }) => Code !== 'NoSuchKey');
+        const [first] = refused;
+        if (first) {
+          throw new Error(
+            `The object store did not delete ${refused.length} objects, ${first.Key ?? ''} for one: ${first.Code ?? ''}`,
+          );
+        }
+      }
+    },
+
+    async list(prefix, after): Promise<BlobPage> {
+      const answer = await client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          MaxKeys: PAGE_ENTRIES,
+          ...(after !== undefined && { StartAfter: after }),
+        }),
+      );
+      const entries = (answer.Contents ?? []).map((object) => ({
+        key: object.Key ?? '',
+        sizeBytes: object.Size ?? 0,
+        modifiedAtMs: object.LastModified?.getTime() ?? Number.POSITIVE_INFINITY,
+      }));
+      const last = entries.at(-1);
+      return answer.IsTruncated && last ? { entries, next: last.key } : { entries };
+    },
+
+    async abortUnfinished(startedBeforeMs, limit) {
+      let aborted = 0;
+      let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+      while (marker && aborted < limit) {
+        const page: Awaited<ReturnType<typeof listUnfinished>> = await listUnfinished(marker);
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          const startedMs = Initiated?.getTime() ?? Number.POSITIVE_INFINITY;
+          if (aborted >= limit || startedMs >= startedBeforeMs) continue;
+          await abort(Key, UploadId);
+          aborted += 1;
+        }
+        marker =
+          page.IsTruncated && page.NextKeyMarker !== undefined
+            ? {
+                KeyMarker: page.NextKeyMarker,
+                ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }),
+              }
+            : undefined;
+      }
+      return aborted;
+    },
+
+    close() {
+      client.destroy();
+      signing.destroy();
+    },
+  };
+
+  function listUnfinished(marker: { KeyMarker?: string; UploadIdMarker?: string }) {
+    return client.send(
+      new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: 'u/', ...marker }),
+    );
+  }
+
+  async function abort(Key: string | undefined, UploadId: string | undefined): Promise<void> {
+    try {
+      await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
+    } catch (error) {
+      // Completed or aborted in between.
+      if (!(error instanceof S3ServiceException && error.name === 'NoSuchUpload')) throw error;
+    }
+  }
+}
+
+/** A checksum of parts (`…-3`) is not one of the object. */
+function hexOf(base64: string | undefined): string | undefined {
+  if (base64 === undefined || base64.includes('-')) return undefined;
+  return Buffer.from(base64, 'base64').toString('hex');
+}
+
+function definedOnly<T extends { sessionToken?: string | undefined }>({
+  sessionToken,
+  ...keys
+}: T) {
+  return sessionToken === undefined ? keys : { ...keys, sessionToken };
+}

@@ -1,0 +1,2 @@
+/** `@bulkhead/server/vercel-blob`: objects in a Vercel Blob store. Needs `@vercel/blob`. */
+export { createVercelBlobStore, type VercelBlobStoreOptions } from './blobs/vercel-blob-store.ts';
