@@ -31,6 +31,9 @@ const XML_CODES: Readonly<Record<string, UploadErrorCode>> = {
   XAmzContentSHA256Mismatch: 'checksum_mismatch',
 };
 
+/** Vercel Blob has no code for it: `{"error":{"code":"bad_request","message":"This blob already exists, …"}}`. */
+const VERCEL_BLOB_EXISTS = /"message":\s*"[^"]*\bblob already exists\b/;
+
 /**
  * What a failed answer means: by the code of its problem+json when it has one, by its status when it
  * comes from something else, such as a proxy or another store.
@@ -48,6 +51,9 @@ export function toAnswerError(answer: FailedAnswer, epochNowMs: number): UploadE
   if (problem.success) return new UploadError(problem.data.code, problem.data.detail, details);
   const xmlCode = XML_CODES[/<Code>([A-Za-z]+)<\/Code>/.exec(answer.body)?.[1] ?? ''];
   if (xmlCode) return new UploadError(xmlCode, `The store answered ${status}.`, details);
+  if (status === 400 && VERCEL_BLOB_EXISTS.test(answer.body)) {
+    return new UploadError('already_exists', 'It is stored already.', details);
+  }
   if (status === 401) return new UploadError('unauthenticated', 'Sign in first.', details);
   if (status === 403) return new UploadError('url_invalid', 'The answer was 403.', details);
   if (status === 412) return new UploadError('already_exists', 'It is stored already.', details);

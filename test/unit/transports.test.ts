@@ -153,6 +153,17 @@ describe('answers of other stores', () => {
     expect(answer(status)).toMatchObject({ code, action, status });
   });
 
+  it('takes Vercel Blob’s 400 for an object that is there, and no other 400', () => {
+    const answered = (message: string) => {
+      const body = JSON.stringify({ error: { code: 'bad_request', message } });
+      return toAnswerError({ status: 400, body, header: () => null }, 0);
+    };
+    const exists =
+      'This blob already exists, use `allowOverwrite: true` if you want to overwrite it.';
+    expect(answered(exists)).toMatchObject({ code: 'already_exists', action: 'exists' });
+    expect(answered('Invalid pathname')).toMatchObject({ code: 'store_refused' });
+  });
+
   it('reads problem+json by its code, whatever the status', () => {
     const problem = {
       type: 'about:blank',
