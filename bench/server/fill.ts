@@ -10,7 +10,8 @@ const CHUNK_ROWS = 50_000;
 /**
  * Fills a database as years of use would: of a hundred assets 90 are searchable, 5 wait for an embedding,
  * 4 for processing and one failed, those the oldest: whoever looks for them from the newest on, walks far. Every name has a common word
- * (`img`), a number of its own and a folder among a thousand; `heron` is in one of 100,000.
+ * (`img`), a number of its own and a folder among a thousand; `heron` is in one of 100,000,
+ * `analog` in the older half.
  */
 export async function fill(
   db: Database,
@@ -49,6 +50,7 @@ async function insertAssets(
         case when n <= ${assets * 0.01} then 'failed' when n <= ${assets * 0.05} then 'processing'
           when n <= ${assets * 0.1} then 'embedding' else 'searchable' end as stage,
         'IMG_' || lpad(n::text, 7, '0') || case when n % 100000 = 77 then ' heron' else '' end
+          || case when n <= ${assets / 2} then ' analog' else '' end
           || '.jpg' as filename,
         'Photos/' || 1990 + n % 36 || '/trip' || chr(97 + n % 26) || ' day ' || n % 1000 as folder
       from generate_series(${from}::int, ${to}::int) n

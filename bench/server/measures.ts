@@ -183,6 +183,7 @@ export async function measureServer(
       ['a prefix of many numbers', '00'],
       ['the oldest only', '0000077'],
       ['no such word', 'zebra'],
+      ['a word in half of all, the older', 'analog'],
     ] as const) {
       await measure(`search: ${what}`, READ_GOAL_MS, () =>
         call(`/api/search?limit=50&q=${encodeURIComponent(words)}`),

@@ -62,6 +62,15 @@ export interface AssetsTable {
   updated_at: GeneratedTimestamp;
 }
 
+/** Kept by triggers: see asset-counts.ts. A user without assets may have no row. */
+export interface AssetCountsTable {
+  user_id: string;
+  total: number;
+  processed: number;
+  embedded: number;
+  failed: number;
+}
+
 export interface EmbeddingsTable {
   asset_id: string;
   user_id: string;
@@ -74,6 +83,7 @@ export interface EmbeddingsTable {
 export interface Schema {
   uploads: UploadsTable;
   assets: AssetsTable;
+  asset_counts: AssetCountsTable;
   embeddings: EmbeddingsTable;
 }
 
