@@ -31,7 +31,11 @@ const STATEMENTS = [
       count(*) filter (where failed)
     from assets group by user_id`,
   ...countOn('insert', ADDED, 'new table as new_rows'),
-  ...countOn('update', `${ADDED} union all ${REMOVED}`, 'old table as old_rows new table as new_rows'),
+  ...countOn(
+    'update',
+    `${ADDED} union all ${REMOVED}`,
+    'old table as old_rows new table as new_rows',
+  ),
   ...countOn('delete', REMOVED, 'old table as old_rows'),
   `create function forget_asset_counts() returns trigger language plpgsql as $$
     begin
@@ -49,7 +53,11 @@ function rowsOf(table: string, sign: '' | '-'): string {
 }
 
 /** `order by`: two statements that change the same users must not wait for one another. */
-function countOn(event: 'insert' | 'update' | 'delete', rows: string, transition: string): string[] {
+function countOn(
+  event: 'insert' | 'update' | 'delete',
+  rows: string,
+  transition: string,
+): string[] {
   return [
     `create function count_assets_${event}() returns trigger language plpgsql as $$
       begin

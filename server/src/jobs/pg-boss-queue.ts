@@ -140,19 +140,27 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
 
     async depth(name) {
       const [row] = await sql<{ depth: number }>(
-        `select count(*)::int as depth from ${SCHEMA}.job where name = $1 and state <= 'active'`,
+        // As its index on live jobs has them, which alone is read then.
+        `select count(*)::int as depth from ${SCHEMA}.job
+         where name = $1 and state in ('created', 'retry', 'active')`,
         [name],
       );
       return row?.depth ?? 0;
     },
 
-    async pending(name, assetIds) {
-      const rows = await sql<{ asset_id: string }>(
-        `select distinct singleton_key as asset_id from ${SCHEMA}.job
-         where name = $1 and state <= 'active' and singleton_key = any($2::text[])`,
-        [name, [...assetIds]],
-      );
-      return new Set(rows.map((row) => row.asset_id));
+    async pending(name, assetIds, tx) {
+      // By two of its indexes: one of what waits, one of what runs.
+      const text = `select singleton_key as asset_id from ${SCHEMA}.job
+         where name = $1 and state < 'active' and singleton_key = any($2::text[])
+         union
+         select singleton_key from ${SCHEMA}.job
+         where name = $1 and state = 'active' and policy = 'singleton'
+           and coalesce(singleton_key, '') = any($2::text[])`;
+      const values = [name, [...assetIds]];
+      const rows = tx
+        ? (await fromKysely(tx).executeSql(text, values)).rows
+        : await sql<{ asset_id: string }>(text, values);
+      return new Set(rows.map((row) => row.asset_id as string));
     },
 
     async stop(graceMs = DEFAULT_GRACE_MS) {

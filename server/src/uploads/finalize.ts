@@ -79,22 +79,14 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     accepted: readonly Accepted[],
     refused: readonly { row: UploadRow; problem: FileProblem }[],
   ) => {
-    const obsoleteKeys: string[] = [];
-    let hasNewAssets = false;
-    await changeAssets(db, [userId], async (tx) => {
+    const { obsoleteKeys, hasNewAssets } = await changeAssets(db, [userId], async (tx) => {
       const ids = [...accepted, ...refused].map(({ row }) => row.id);
       const pending = await lockPending(tx, ids);
-      for (const { row, problem } of refused) {
-        if (!pending.has(row.id)) continue;
-        await tx
-          .updateTable('uploads')
-          .set({ state: 'rejected', error: JSON.stringify(problem) })
-          .where('id', '=', row.id)
-          .execute();
-        obsoleteKeys.push(row.key);
-      }
+      const rejected = refused.filter(({ row }) => pending.has(row.id));
+      await markRejected(tx, rejected);
+      const obsoleteKeys = rejected.map(({ row }) => row.key);
       const fresh = accepted.filter(({ row }) => pending.has(row.id));
-      if (fresh.length === 0) return;
+      if (fresh.length === 0) return { obsoleteKeys, hasNewAssets: false };
       const assetIdOf = await insertAssets(tx, userId, fresh);
       const inserted: { assetId: string }[] = [];
       for (const { row } of fresh) {
@@ -105,10 +97,8 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         tx,
         fresh.map(({ row }) => ({ id: row.id, assetId: assetIdOf(row) })),
       );
-      if (inserted.length > 0) {
-        await queue.enqueue(tx, 'process', inserted);
-        hasNewAssets = true;
-      }
+      await queue.enqueue(tx, 'process', inserted);
+      return { obsoleteKeys, hasNewAssets: inserted.length > 0 };
     });
     if (hasNewAssets) changes.changed([userId]);
     // After the commit: until then the object may still be needed. The sweep removes it in case
@@ -230,6 +220,19 @@ async function insertAssets(tx: Tx, userId: string, uploads: readonly Accepted[]
     if (id === undefined) throw new Error('An asset vanished while it was being inserted');
     return id;
   };
+}
+
+async function markRejected(
+  tx: Tx,
+  refused: readonly { row: UploadRow; problem: FileProblem }[],
+): Promise<void> {
+  if (refused.length === 0) return;
+  const ids = refused.map(({ row }) => row.id);
+  const errors = refused.map(({ problem }) => JSON.stringify(problem));
+  await sql`
+    update uploads set state = 'rejected', error = refused.error::jsonb
+    from unnest(${ids}::uuid[], ${errors}::text[]) as refused (id, error)
+    where uploads.id = refused.id`.execute(tx);
 }
 
 async function markFinalized(
