@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { changeAssets, changed } from '../src/database/change-assets.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { DatabaseError, openPostgresDatabase } from '../src/database/postgres-database.ts';
+import type { Database } from '../src/database/schema.ts';
 import { silentLogger } from '../src/logging.ts';
 import { createPostgresDatabase, ENGINE, openTestDatabase } from './fixtures/databases.ts';
 
@@ -13,9 +14,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => database.close());
 
-async function addAsset(userId: string): Promise<string> {
+async function addAsset(userId: string, db: Database = database.db): Promise<string> {
   const id = randomUUID();
-  await database.db
+  await db
     .insertInto('assets')
     .values({
       ...{ id, user_id: userId, key: `k/${id}`, filename: 'a.jpg', path: null },
@@ -75,7 +76,62 @@ describe('changeAssets', () => {
   });
 });
 
+describe('a change that the database rolls back', () => {
+  it('is made again after a serialization failure, four times at most', async () => {
+    const userId = randomUUID();
+    let calls = 0;
+    const failing = (times: number) =>
+      changeAssets(database.db, [userId], async (tx) => {
+        calls++;
+        await addAsset(userId, tx);
+        if (calls > times) return;
+        await sql`do $$ begin raise exception 'no' using errcode = 'serialization_failure'; end $$`.execute(
+          tx,
+        );
+      });
+    await failing(4);
+    expect(calls).toBe(5);
+    const rows = database.db.selectFrom('assets').select('id').where('user_id', '=', userId);
+    expect(await rows.execute()).toHaveLength(1);
+    calls = 0;
+    await expect(failing(100)).rejects.toMatchObject({ code: '40001' });
+    expect(calls).toBe(5);
+    expect(await rows.execute()).toHaveLength(1);
+  });
+
+  it('is not made again when it failed by itself', async () => {
+    let calls = 0;
+    const change = changeAssets(database.db, [randomUUID()], async (tx) => {
+      calls++;
+      await sql`select 1 / 0`.execute(tx);
+    });
+    await expect(change).rejects.toMatchObject({ code: '22012' });
+    expect(calls).toBe(1);
+  });
+});
+
 describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
+  it('ends a deadlock with both changes made', async () => {
+    const users = [randomUUID(), randomUUID()];
+    const ids = await Promise.all(users.map((userId) => addAsset(userId)));
+    let calls = 0;
+    let bothHold: (() => void) | undefined;
+    const hold = new Promise<void>((resolve) => {
+      bothHold = resolve;
+    });
+    const change = (userId: string, order: string[]) =>
+      changeAssets(database.db, [userId], async (tx) => {
+        for (const [at, id] of order.entries()) {
+          await tx.updateTable('assets').set(changed()).where('id', '=', id).execute();
+          if (at > 0) continue;
+          if (++calls === 2) bothHold?.();
+          await hold;
+        }
+      });
+    await Promise.all([change(users[0] ?? '', ids), change(users[1] ?? '', [...ids].reverse())]);
+    expect(calls).toBe(3);
+  });
+
   it('says what to do when it cannot be reached, without the password', async () => {
     const url = 'postgres://ada:sesame@127.0.0.1:1/nowhere';
     const failure = await openPostgresDatabase({ url, logger: silentLogger }).catch(

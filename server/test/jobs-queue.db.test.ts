@@ -137,6 +137,27 @@ describe('createPgBossQueue', () => {
     await vi.waitFor(() => expect(attempts).toEqual([1, 2]), 6000);
   });
 
+  it('has an attempt written down before it is made: whatever kills the process is counted', async () => {
+    const queue = await startQueue();
+    const stored: unknown[] = [];
+    await queue.work('process', 1, async (job) => {
+      // As another connection sees it, while the handler runs.
+      const { rows } = await sql`select state, retry_count + 1 as attempt from pgboss.job
+        where id = ${job.id}`.execute(database.db);
+      stored.push({ ...(rows[0] as object), told: job.attempt });
+      if (job.attempt < 2) throw new Error('boom');
+    });
+    await enqueue(queue, newIds(1));
+    await vi.waitFor(
+      () =>
+        expect(stored).toEqual([
+          { state: 'active', attempt: 1, told: 1 },
+          { state: 'active', attempt: 2, told: 2 },
+        ]),
+      6000,
+    );
+  });
+
   it('never runs two jobs of one asset at the same time', async () => {
     const queue = await startQueue();
     const [asset = ''] = newIds(1);

@@ -35,6 +35,11 @@ export interface Finalizer {
 
 type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
 type Accepted = { row: UploadRow; mimeType: string };
+type Refused = { row: UploadRow; problem: FileProblem };
+/** With the asset it became: its own, or the one that had these bytes before. */
+type Finalized = { row: UploadRow; asset: AssetRow };
+
+const isNew = ({ row, asset }: Finalized) => row.id === asset.id;
 
 export function createFinalizer(parts: FinalizerParts): Finalizer {
   const { db, blobs, queue, view, changes, logger } = parts;
@@ -73,34 +78,32 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     };
   };
 
-  /** What the store had to say of the pending ones, made permanent. */
+  /**
+   * What the store had to say of the pending ones, made permanent.
+   * @returns what became of those that were still pending: others were settled by another request.
+   */
   const record = async (
     userId: string,
     accepted: readonly Accepted[],
-    refused: readonly { row: UploadRow; problem: FileProblem }[],
-  ) => {
-    const { obsoleteKeys, hasNewAssets } = await changeAssets(db, [userId], async (tx) => {
-      const ids = [...accepted, ...refused].map(({ row }) => row.id);
-      const pending = await lockPending(tx, ids);
+    refused: readonly Refused[],
+  ): Promise<Map<string, Outcome>> => {
+    const { rejected, finalized } = await changeAssets(db, [userId], async (tx) => {
+      const pending = await lockPending(tx, [...accepted, ...refused]);
       const rejected = refused.filter(({ row }) => pending.has(row.id));
-      await markRejected(tx, rejected);
-      const obsoleteKeys = rejected.map(({ row }) => row.key);
       const fresh = accepted.filter(({ row }) => pending.has(row.id));
-      if (fresh.length === 0) return { obsoleteKeys, hasNewAssets: false };
-      const assetIdOf = await insertAssets(tx, userId, fresh);
-      const inserted: { assetId: string }[] = [];
-      for (const { row } of fresh) {
-        if (assetIdOf(row) === row.id) inserted.push({ assetId: row.id });
-        else obsoleteKeys.push(row.key);
-      }
-      await markFinalized(
+      await markRejected(tx, rejected);
+      const finalized = await insertAssets(tx, userId, fresh);
+      await markFinalized(tx, finalized);
+      await queue.enqueue(
         tx,
-        fresh.map(({ row }) => ({ id: row.id, assetId: assetIdOf(row) })),
+        'process',
+        finalized.filter(isNew).map(({ asset }) => ({ assetId: asset.id })),
       );
-      await queue.enqueue(tx, 'process', inserted);
-      return { obsoleteKeys, hasNewAssets: inserted.length > 0 };
+      return { rejected, finalized };
     });
-    if (hasNewAssets) changes.changed([userId]);
+    if (finalized.some(isNew)) changes.changed([userId]);
+    const obsolete = [...rejected, ...finalized.filter((upload) => !isNew(upload))];
+    const obsoleteKeys = obsolete.map(({ row }) => row.key);
     // After the commit: until then the object may still be needed. The sweep removes it in case
     // this does not come to pass.
     if (obsoleteKeys.length > 0) {
@@ -108,6 +111,15 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         logger.warn({ err: error }, 'Objects that nothing needs could not be deleted yet');
       });
     }
+    const outcomes = new Map<string, Outcome>();
+    for (const { row, problem } of rejected) outcomes.set(row.id, { problem });
+    await Promise.all(
+      finalized.map(async (upload) => {
+        const asset = await view.finalized(upload.asset, !isNew(upload));
+        outcomes.set(upload.row.id, { asset });
+      }),
+    );
+    return outcomes;
   };
 
   return {
@@ -130,7 +142,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         inspections.set(row.id, await inspectObject(blobs, row));
       });
       const accepted: Accepted[] = [];
-      const refused: { row: UploadRow; problem: FileProblem }[] = [];
+      const refused: Refused[] = [];
       for (const row of pending) {
         const inspection = inspections.get(row.id);
         if (inspection?.status === 'accepted') {
@@ -139,11 +151,15 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
           refused.push({ row, problem: inspection.problem });
         }
       }
-      if (accepted.length > 0 || refused.length > 0) await record(userId, accepted, refused);
+      const outcomes =
+        accepted.length > 0 || refused.length > 0
+          ? await record(userId, accepted, refused)
+          : new Map<string, Outcome>();
 
-      // Another request may have settled some of them meanwhile, so the table answers, not memory.
-      const after = pending.length > 0 ? await reservations(userId, ids) : before;
-      const answerAfter = pending.length > 0 ? await settled(userId, after.values()) : answerBefore;
+      // Of the others, another request may have settled some meanwhile: the table answers, not memory.
+      const isComplete = pending.every((row) => outcomes.has(row.id));
+      const after = isComplete ? before : await reservations(userId, ids);
+      const answerAfter = isComplete ? answerBefore : await settled(userId, after.values());
       return Promise.all(
         items.map(async ({ assetId, checksum }): Promise<FinalizeResult> => {
           const row = after.get(assetId);
@@ -151,7 +167,8 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
             const error = fileProblem('checksum_mismatch', 'Another checksum was promised');
             return { assetId, success: false, error };
           }
-          const outcome = (await answerAfter(row)) ?? { problem: fileProblem('not_uploaded') };
+          const outcome = outcomes.get(assetId) ??
+            (await answerAfter(row)) ?? { problem: fileProblem('not_uploaded') };
           return 'asset' in outcome
             ? { assetId, success: true, asset: outcome.asset }
             : { assetId, success: false, error: outcome.problem };
@@ -166,7 +183,8 @@ function contradicts(row: UploadRow | undefined, checksum: string | undefined): 
 }
 
 /** Whoever comes first settles a reservation; the others wait here, then find it settled. */
-async function lockPending(tx: Tx, ids: readonly string[]): Promise<Set<string>> {
+async function lockPending(tx: Tx, uploads: readonly { row: UploadRow }[]): Promise<Set<string>> {
+  const ids = uploads.map(({ row }) => row.id);
   const rows = await tx
     .selectFrom('uploads')
     .select('id')
@@ -178,8 +196,12 @@ async function lockPending(tx: Tx, ids: readonly string[]): Promise<Set<string>>
   return new Set(rows.map((row) => row.id));
 }
 
-/** @returns which asset each upload became: its own, or the one that had these bytes before. */
-async function insertAssets(tx: Tx, userId: string, uploads: readonly Accepted[]) {
+async function insertAssets(
+  tx: Tx,
+  userId: string,
+  uploads: readonly Accepted[],
+): Promise<Finalized[]> {
+  if (uploads.length === 0) return [];
   // In one order everywhere, so that two batches with the same files cannot wait for each other.
   const ordered = uploads.toSorted((a, b) => (a.row.checksum < b.row.checksum ? -1 : 1));
   const inserted = await tx
@@ -198,34 +220,27 @@ async function insertAssets(tx: Tx, userId: string, uploads: readonly Accepted[]
       })),
     )
     .onConflict((conflict) => conflict.columns(['user_id', 'checksum']).doNothing())
-    .returning(['id', 'checksum'])
+    .returningAll()
     .execute();
-  const byChecksum = new Map(inserted.map((asset) => [asset.checksum, asset.id]));
-  const others = ordered.filter(({ row }) => !byChecksum.has(row.checksum));
+  const byChecksum = new Map(inserted.map((asset) => [asset.checksum, asset]));
+  const others = ordered.map(({ row }) => row.checksum).filter((sum) => !byChecksum.has(sum));
   if (others.length > 0) {
-    const existing: Pick<AssetRow, 'id' | 'checksum'>[] = await tx
+    const existing = await tx
       .selectFrom('assets')
-      .select(['id', 'checksum'])
+      .selectAll()
       .where('user_id', '=', userId)
-      .where(
-        'checksum',
-        'in',
-        others.map(({ row }) => row.checksum),
-      )
+      .where('checksum', 'in', others)
       .execute();
-    for (const asset of existing) byChecksum.set(asset.checksum, asset.id);
+    for (const asset of existing) byChecksum.set(asset.checksum, asset);
   }
-  return (row: UploadRow): string => {
-    const id = byChecksum.get(row.checksum);
-    if (id === undefined) throw new Error('An asset vanished while it was being inserted');
-    return id;
-  };
+  return uploads.map(({ row }) => {
+    const asset = byChecksum.get(row.checksum);
+    if (!asset) throw new Error('An asset vanished while it was being inserted');
+    return { row, asset };
+  });
 }
 
-async function markRejected(
-  tx: Tx,
-  refused: readonly { row: UploadRow; problem: FileProblem }[],
-): Promise<void> {
+async function markRejected(tx: Tx, refused: readonly Refused[]): Promise<void> {
   if (refused.length === 0) return;
   const ids = refused.map(({ row }) => row.id);
   const errors = refused.map(({ problem }) => JSON.stringify(problem));
@@ -235,12 +250,10 @@ async function markRejected(
     where uploads.id = refused.id`.execute(tx);
 }
 
-async function markFinalized(
-  tx: Tx,
-  uploads: readonly { id: string; assetId: string }[],
-): Promise<void> {
-  const ids = uploads.map((upload) => upload.id);
-  const assetIds = uploads.map((upload) => upload.assetId);
+async function markFinalized(tx: Tx, uploads: readonly Finalized[]): Promise<void> {
+  if (uploads.length === 0) return;
+  const ids = uploads.map(({ row }) => row.id);
+  const assetIds = uploads.map(({ asset }) => asset.id);
   await sql`
     update uploads
     set state = 'finalized', asset_id = became.asset_id, is_duplicate = became.asset_id <> became.id
