@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
+import { Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { changeAssets, changed } from '../src/database/change-assets.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { DatabaseError, openPostgresDatabase } from '../src/database/postgres-database.ts';
-import type { Database } from '../src/database/schema.ts';
+import type { Database, Schema } from '../src/database/schema.ts';
 import { silentLogger } from '../src/logging.ts';
 import { createPostgresDatabase, ENGINE, openTestDatabase } from './fixtures/databases.ts';
 
@@ -26,10 +26,21 @@ async function addAsset(userId: string, db: Database = database.db): Promise<str
   return id;
 }
 
+function openAgain({ engine }: OpenDatabase): Database {
+  return new Kysely<Schema>({
+    dialect:
+      engine.kind === 'pglite'
+        ? new PGliteDialect({ pglite: engine.pglite })
+        : new PostgresDialect({ pool: engine.pool }),
+  });
+}
+
 describe('changeAssets', () => {
   it('lets a reader that has seen a version miss none before it', async () => {
     const userId = randomUUID();
     const ids = await Promise.all(Array.from({ length: 8 }, () => addAsset(userId)));
+    // As in processes of their own, which do not know of one another.
+    const processes = ids.map(() => openAgain(database));
     let versions: number[] = [];
     let seen = 0;
     let missed = 0;
@@ -50,15 +61,15 @@ describe('changeAssets', () => {
         seen = versions.at(-1) ?? seen;
       }
     })();
-    const change = (id: string) =>
-      changeAssets(database.db, [userId], async (tx) => {
+    const change = (id: string, at: number) =>
+      changeAssets(processes[at % processes.length] ?? database.db, [userId], async (tx) => {
         await tx.updateTable('assets').set(changed()).where('id', '=', id).execute();
         // Commits come in another order than versions are taken, if nothing holds them.
         await sql`select pg_sleep(${Math.random() / 200})`.execute(tx);
       });
     await Promise.all(
-      ids.map(async (id) => {
-        for (let round = 0; round < 10; round++) await change(id);
+      ids.map(async (id, at) => {
+        for (let round = 0; round < 10; round++) await change(id, at);
       }),
     );
     isOver = true;
@@ -130,6 +141,35 @@ describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
       });
     await Promise.all([change(users[0] ?? '', ids), change(users[1] ?? '', [...ids].reverse())]);
     expect(calls).toBe(3);
+  });
+
+  it('keeps connections free while the changes of one user wait for one another', async () => {
+    const { url, drop } = await createPostgresDatabase();
+    const small = await openPostgresDatabase({
+      ...{ url, maxConnections: 2, connectTimeoutMs: 200 },
+      logger: silentLogger,
+    });
+    try {
+      const order: number[] = [];
+      const userId = randomUUID();
+      const slow = Array.from({ length: 10 }, (_, at) =>
+        changeAssets(small.db, [userId], async (tx) => {
+          await sql`select pg_sleep(0.05)`.execute(tx);
+          order.push(at);
+          if (at === 3) throw new Error('one that fails holds nobody up');
+        }),
+      );
+      // They take half a second together, and each would be refused after 200 ms.
+      const others = Array.from({ length: 20 }, () => sql`select 1`.execute(small.db));
+      await Promise.all(others);
+      expect(order.length).toBeLessThan(5);
+      const results = await Promise.allSettled(slow);
+      expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+      expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    } finally {
+      await small.close();
+      await drop();
+    }
   });
 
   it('says what to do when it cannot be reached, without the password', async () => {

@@ -126,6 +126,17 @@ describe('createPgBossQueue', () => {
     await vi.waitFor(() => expect(order).toEqual([urgent, ordinary]), 5000);
   });
 
+  it('tells a depth of more than 10,000 as it was counted last, of fewer as it is', async () => {
+    const queue = await startQueue();
+    await enqueue(queue, newIds(10_000));
+    expect(await queue.depth('process')).toBe(10_000);
+    await enqueue(queue, newIds(2000));
+    expect(await queue.depth('process')).toBeGreaterThan(10_000);
+    await vi.waitFor(async () => expect(await queue.depth('process')).toBe(12_000), 10_000);
+    await run(database.db, `delete from pgboss.job`);
+    expect(await queue.depth('process')).toBe(0);
+  });
+
   it('calls a handler that threw again, with a growing attempt', async () => {
     const queue = await startQueue();
     const attempts: number[] = [];

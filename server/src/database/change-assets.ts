@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { isConflict } from './database-failure.ts';
 import type { Database, Tx } from './schema.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 const MAX_ATTEMPTS = 5;
 const RETRY_MS = 20;
@@ -23,13 +24,25 @@ export async function changeAssets<T>(
   const keys = [...new Set(userIds)].sort();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await inOrder(db, keys, work);
+      return await turnsOf(db).take(keys, () => inOrder(db, keys, work));
     } catch (error) {
       if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw error;
       // Those who met now do not meet again.
       await sleep(RETRY_MS * 2 ** attempt * Math.random());
     }
   }
+}
+
+const turns = new WeakMap<Database, Turns>();
+
+/**
+ * In one process they wait before they take a connection: else the uploads of one user would take them
+ * all, to wait for one another, and nobody else had any.
+ */
+function turnsOf(db: Database): Turns {
+  const known = turns.get(db) ?? createTurns();
+  turns.set(db, known);
+  return known;
 }
 
 function inOrder<T>(db: Database, keys: string[], work: (tx: Tx) => Promise<T>): Promise<T> {

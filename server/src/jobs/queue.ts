@@ -48,7 +48,7 @@ export interface Queue {
   enqueue(tx: Tx, name: JobName, jobs: readonly JobData[], options?: EnqueueOptions): Promise<void>;
   /** Calls `handler` for each job, `concurrency` at once. */
   work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
-  /** Jobs waiting or running. */
+  /** Jobs waiting or running: exact up to 10,000; of more, as they were two seconds ago at most. */
   depth(name: JobName): Promise<number>;
   /**
    * Those of the given assets that have a job waiting or running; inside a transaction, by its handle: on

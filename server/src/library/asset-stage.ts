@@ -1,9 +1,15 @@
 import type { AssetStage } from 'bulkhead/protocol';
 import { sql } from 'kysely';
 
-/** The stage of a row, letter by letter as the index `assets_stage` has it. */
-const STAGE = sql.raw<AssetStage>(`case when failed then 'failed'
-  when not processed then 'processing' when not embedded then 'embedding' else 'searchable' end`);
+/**
+ * Whose a row is and its stage in one, such as `ada:searchable`: the expression of the index
+ * `assets_stage`, letter by letter. No stage has a colon, so that no two users have one in common. As two
+ * conditions, the planner would walk all the user's assets where most are in the stage; and where those
+ * are the older ones, it would walk past all the others.
+ */
+export const USER_STAGE = `(user_id || case when failed then ':failed'
+  when not processed then ':processing' when not embedded then ':embedding' else ':searchable' end)`;
 
-/** The rows that `stageOf` calls so. */
-export const isInStage = (stage: AssetStage) => sql<boolean>`(${STAGE}) = ${stage}`;
+/** One user's rows that `stageOf` calls so. */
+export const isInStage = (userId: string, stage: AssetStage) =>
+  sql<boolean>`${sql.raw(USER_STAGE)} = ${`${userId}:${stage}`}`;

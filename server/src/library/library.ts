@@ -65,8 +65,10 @@ export function createLibrary(parts: {
 
   return {
     async page(userId, { cursor, limit, stage }) {
-      let query = db.selectFrom('assets').selectAll().where('user_id', '=', userId);
-      if (stage) query = query.where(isInStage(stage));
+      const assets = db.selectFrom('assets').selectAll();
+      let query = stage
+        ? assets.where(isInStage(userId, stage))
+        : assets.where('user_id', '=', userId);
       if (cursor !== undefined) {
         const { createdAt, id } = decodeCursor(cursor);
         query = query
