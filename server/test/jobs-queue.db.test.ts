@@ -126,6 +126,17 @@ describe('createPgBossQueue', () => {
     await vi.waitFor(() => expect(order).toEqual([urgent, ordinary]), 5000);
   });
 
+  it('tells a depth of more than 10,000 as it was counted last, of fewer as it is', async () => {
+    const queue = await startQueue();
+    await enqueue(queue, newIds(10_000));
+    expect(await queue.depth('process')).toBe(10_000);
+    await enqueue(queue, newIds(2000));
+    expect(await queue.depth('process')).toBeGreaterThan(10_000);
+    await vi.waitFor(async () => expect(await queue.depth('process')).toBe(12_000), 10_000);
+    await run(database.db, `delete from pgboss.job`);
+    expect(await queue.depth('process')).toBe(0);
+  });
+
   it('calls a handler that threw again, with a growing attempt', async () => {
     const queue = await startQueue();
     const attempts: number[] = [];
@@ -135,6 +146,27 @@ describe('createPgBossQueue', () => {
     });
     await enqueue(queue, newIds(1));
     await vi.waitFor(() => expect(attempts).toEqual([1, 2]), 6000);
+  });
+
+  it('has an attempt written down before it is made: whatever kills the process is counted', async () => {
+    const queue = await startQueue();
+    const stored: unknown[] = [];
+    await queue.work('process', 1, async (job) => {
+      // As another connection sees it, while the handler runs.
+      const { rows } = await sql`select state, retry_count + 1 as attempt from pgboss.job
+        where id = ${job.id}`.execute(database.db);
+      stored.push({ ...(rows[0] as object), told: job.attempt });
+      if (job.attempt < 2) throw new Error('boom');
+    });
+    await enqueue(queue, newIds(1));
+    await vi.waitFor(
+      () =>
+        expect(stored).toEqual([
+          { state: 'active', attempt: 1, told: 1 },
+          { state: 'active', attempt: 2, told: 2 },
+        ]),
+      6000,
+    );
   });
 
   it('never runs two jobs of one asset at the same time', async () => {

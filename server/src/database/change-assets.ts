@@ -1,18 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
+import { isConflict } from './database-failure.ts';
 import type { Database, Tx } from './schema.ts';
+import { createTurns, type Turns } from './turns.ts';
+
+const MAX_ATTEMPTS = 5;
+const RETRY_MS = 20;
 
 /**
  * A transaction that changes assets of these users. One user's such transactions run one after the
  * other, on all processes: so their new versions become visible in their order, and an event stream that
  * has seen a version has seen all before it. The locks are the first thing that is taken, in one order
  * everywhere, so nobody can wait for one another; they end with the transaction.
+ *
+ * Where the database rolls it back all the same, for a deadlock or a serialization failure, `work` is
+ * called again, four times at most: it must keep nothing of a call that failed.
  */
-export function changeAssets<T>(
+export async function changeAssets<T>(
   db: Database,
   userIds: Iterable<string>,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const keys = [...new Set(userIds)].sort();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await turnsOf(db).take(keys, () => inOrder(db, keys, work));
+    } catch (error) {
+      if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw error;
+      // Those who met now do not meet again.
+      await sleep(RETRY_MS * 2 ** attempt * Math.random());
+    }
+  }
+}
+
+const turns = new WeakMap<Database, Turns>();
+
+/**
+ * In one process they wait before they take a connection: else the uploads of one user would take them
+ * all, to wait for one another, and nobody else had any.
+ */
+function turnsOf(db: Database): Turns {
+  const known = turns.get(db) ?? createTurns();
+  turns.set(db, known);
+  return known;
+}
+
+function inOrder<T>(db: Database, keys: string[], work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction().execute(async (tx) => {
     // `order by` in a subquery of its own: a lock must not be taken before the rows are sorted.
     await sql`select pg_advisory_xact_lock(key) from (

@@ -28,6 +28,13 @@ export class DatabaseError extends Error {
 /** 15 has what the schema needs; older ones are out of support. */
 const MIN_VERSION = 140_000;
 const INT8 = pg.types.builtins.INT8;
+/** A connection that a network dropped in silence is noticed within this. */
+const KEEP_ALIVE_MS = 10_000;
+/**
+ * A process that is stopped in the middle of a transaction holds locks that its user's other uploads wait
+ * for; the server ends it after so long. Between two statements of ours lie milliseconds.
+ */
+const IDLE_IN_TRANSACTION_MS = 15_000;
 
 /** `int8` as numbers, as on the embedded database: sizes and versions stay below 2^53. */
 const types: pg.CustomTypesConfig = {
@@ -47,7 +54,16 @@ export async function openPostgresDatabase(options: PostgresOptions): Promise<Op
     max: maxConnections,
     connectionTimeoutMillis: connectTimeoutMs,
     application_name: 'bulkhead',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     types,
+    // By a statement: poolers such as PgBouncer refuse it among the parameters of a connection.
+    onConnect: async (client) => {
+      // The pool listens to idle ones only, and a lost connection without a listener ends the process.
+      // Whoever uses it hears by the query that fails.
+      client.on('error', () => {});
+      await client.query(`set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`);
+    },
   });
   // Of an idle connection; the pool opens another one when it is needed.
   pool.on('error', (error) => logger.warn({ err: error }, 'A database connection was lost'));

@@ -64,6 +64,15 @@ export interface AssetsTable {
   updated_at: GeneratedTimestamp;
 }
 
+/** Kept by triggers: see asset-counts.ts. A user without assets may have no row. */
+export interface AssetCountsTable {
+  user_id: string;
+  total: number;
+  processed: number;
+  embedded: number;
+  failed: number;
+}
+
 export interface EmbeddingsTable {
   asset_id: string;
   user_id: string;
@@ -96,6 +105,7 @@ export interface Schema {
   uploads: UploadsTable;
   upload_usage: UploadUsageTable;
   assets: AssetsTable;
+  asset_counts: AssetCountsTable;
   embeddings: EmbeddingsTable;
 }
 

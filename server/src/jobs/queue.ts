@@ -48,10 +48,13 @@ export interface Queue {
   enqueue(tx: Tx, name: JobName, jobs: readonly JobData[], options?: EnqueueOptions): Promise<void>;
   /** Calls `handler` for each job, `concurrency` at once. */
   work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
-  /** Jobs waiting or running. */
+  /** Jobs waiting or running: exact up to 10,000; of more, as they were two seconds ago at most. */
   depth(name: JobName): Promise<number>;
-  /** Those of the given assets that have a job waiting or running. */
-  pending(name: JobName, assetIds: readonly string[]): Promise<Set<string>>;
+  /**
+   * Those of the given assets that have a job waiting or running; inside a transaction, by its handle: on
+   * an embedded database any other would wait for ever.
+   */
+  pending(name: JobName, assetIds: readonly string[], tx?: Tx): Promise<Set<string>>;
   start(): Promise<void>;
   /** Lets running handlers finish for `graceMs`, then aborts their signals. */
   stop(graceMs?: number): Promise<void>;

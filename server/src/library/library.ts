@@ -1,14 +1,14 @@
 import type { Asset, AssetChange, AssetStage } from 'bulkhead/protocol';
-import { type SelectQueryBuilder, sql } from 'kysely';
 import { changeAssets, changed } from '../database/change-assets.ts';
-import type { AssetRow, Database, Schema } from '../database/schema.ts';
+import type { AssetRow, Database } from '../database/schema.ts';
 import type { Vectors } from '../database/vectors.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { Queue } from '../jobs/queue.ts';
 import { ProblemError } from '../problem-error.ts';
+import { isInStage } from './asset-stage.ts';
 import type { AssetView } from './asset-view.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
-import { prefixTsquery } from './words.ts';
+import { findByWords } from './user-words.ts';
 
 /** A person's retry goes before everything that waits by itself. */
 const RETRY_PRIORITY = 10;
@@ -43,8 +43,6 @@ export interface Library {
   retryProcessing(userId: string, id: string): Promise<Asset>;
 }
 
-type AssetQuery<O> = SelectQueryBuilder<Schema, 'assets', O>;
-
 export function createLibrary(parts: {
   db: Database;
   vectors: Vectors;
@@ -67,8 +65,10 @@ export function createLibrary(parts: {
 
   return {
     async page(userId, { cursor, limit, stage }) {
-      let query = db.selectFrom('assets').selectAll().where('user_id', '=', userId);
-      if (stage) query = inStage(query, stage);
+      const assets = db.selectFrom('assets').selectAll();
+      let query = stage
+        ? assets.where(isInStage(userId, stage))
+        : assets.where('user_id', '=', userId);
       if (cursor !== undefined) {
         const { createdAt, id } = decodeCursor(cursor);
         query = query
@@ -105,19 +105,7 @@ export function createLibrary(parts: {
     },
 
     async searchWords(userId, text, limit) {
-      const tsquery = prefixTsquery(text);
-      if (tsquery === undefined) return [];
-      const rows = await db
-        .selectFrom('assets')
-        .selectAll()
-        .where('user_id', '=', userId)
-        .where(
-          sql<boolean>`array_to_tsvector(string_to_array(search_words, ' ')) @@ ${tsquery}::tsquery`,
-        )
-        .orderBy('created_at', 'desc')
-        .orderBy('id')
-        .limit(limit)
-        .execute();
+      const rows = await findByWords(db, userId, text, limit);
       return Promise.all(rows.map(async (row) => ({ asset: await view.asset(row), score: 1 })));
     },
 
@@ -185,12 +173,4 @@ export function createLibrary(parts: {
       return view.asset(row);
     },
   };
-}
-
-/** The rows that `stageOf` calls so. */
-function inStage<O>(query: AssetQuery<O>, stage: AssetStage): AssetQuery<O> {
-  if (stage === 'failed') return query.where('failed', '=', true);
-  const alive = query.where('failed', '=', false);
-  if (stage === 'processing') return alive.where('processed', '=', false);
-  return alive.where('processed', '=', true).where('embedded', '=', stage === 'searchable');
 }

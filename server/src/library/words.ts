@@ -17,8 +17,11 @@ export function searchWordsOf(filename: string, path: string | null): string {
   return [...new Set(wordsOf(path === null ? filename : `${path} ${filename}`))].join(' ');
 }
 
-/** A tsquery: every word must begin a stored word. Undefined when there is no word in the text. */
-export function prefixTsquery(text: string): string | undefined {
+/**
+ * A tsquery: every word must begin a stored word, which has `mark` before it. Undefined when there is no
+ * word in the text.
+ */
+export function prefixTsquery(text: string, mark = ''): string | undefined {
   const words = [...new Set(wordsOf(text))].slice(0, 20);
-  return words.length === 0 ? undefined : words.map((word) => `'${word}':*`).join(' & ');
+  return words.length === 0 ? undefined : words.map((word) => `'${mark}${word}':*`).join(' & ');
 }

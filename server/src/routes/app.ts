@@ -13,6 +13,7 @@ import {
 import { type Context, Hono } from 'hono';
 import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import type { Clock } from '../clock.ts';
+import { isUnavailable } from '../database/database-failure.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
 import type { Library } from '../library/library.ts';
 import type { StatsReader } from '../library/stats.ts';
@@ -53,6 +54,8 @@ interface Variables {
 
 type AppContext = Context<{ Variables: Variables }>;
 
+/** What a database takes to be restarted, or a pool to have a connection free. */
+const UNAVAILABLE_SECONDS = 2;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
@@ -253,6 +256,10 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     // Nobody is there to read it; a status is still owed.
     if (error instanceof BodyAbortedError) return problemResponse({ code: 'invalid_json' });
     const fields = { requestId, method: c.req.method, path: c.req.path };
+    if (isUnavailable(error)) {
+      logger.warn({ ...fields, err: error }, 'The database is away, or has no connection free');
+      return problemResponse({ code: 'unavailable', retryAfterSeconds: UNAVAILABLE_SECONDS });
+    }
     logger.error({ ...fields, err: error }, 'A request failed');
     return problemResponse({
       code: 'internal',

@@ -119,8 +119,8 @@ export async function reattach(
   tx: Tx,
   assetId: string,
   object: { key: string; size: number; mimeType: string },
-): Promise<void> {
-  await tx
+): Promise<AssetRow> {
+  return tx
     .updateTable('assets')
     .set({
       key: object.key,
@@ -140,7 +140,8 @@ export async function reattach(
       ...changed(),
     })
     .where('id', '=', assetId)
-    .execute();
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }
 
 /**

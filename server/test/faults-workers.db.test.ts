@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import type { Database } from '../src/database/schema.ts';
+import { finalizeUpload } from './fixtures/assets.ts';
+import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
+import { photo } from './fixtures/images.ts';
+import { openPostgresBench } from './fixtures/postgres-bench.ts';
+import { startTcpProxy } from './fixtures/tcp-proxy.ts';
+import { spawnWorker, type WorkerChild } from './fixtures/worker-child.ts';
+
+vi.setConfig({ testTimeout: 90_000 });
+
+const IMAGES = 16;
+type Bench = Awaited<ReturnType<typeof openPostgresBench>>;
+
+describe.runIf(ENGINE === 'postgres')('worker processes on one PostgreSQL database', () => {
+  let url: string;
+  let drop: () => Promise<void>;
+  let dir: string;
+  let bench: Bench;
+  let children: WorkerChild[];
+
+  beforeEach(async () => {
+    ({ url, drop } = await createPostgresDatabase());
+    dir = await mkdtemp(join(tmpdir(), 'bulkhead-faults-'));
+    bench = await openPostgresBench(url, dir);
+    children = [];
+  });
+  afterEach(async () => {
+    for (const child of children) {
+      if (child.process.exitCode === null) child.process.kill('SIGKILL');
+      await child.ended();
+    }
+    await bench.close();
+    await drop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const spawnOne = (...args: Parameters<typeof spawnWorker>) => {
+    const child = spawnWorker(...args);
+    children.push(child);
+    return child;
+  };
+
+  async function upload(count = IMAGES): Promise<void> {
+    for (let seed = 1; seed <= count; seed++) {
+      await finalizeUpload(bench, await photo(seed, 200, 150).jpeg().toBuffer());
+    }
+  }
+
+  const untilDone = (timeoutMs: number) =>
+    vi.waitFor(
+      async () => {
+        const depths = [await bench.queue.depth('process'), await bench.queue.depth('embed')];
+        expect(depths).toEqual([0, 0]);
+      },
+      { timeout: timeoutMs, interval: 100 },
+    );
+
+  /** Each image once, whole, with one embedding and one job of each stage. */
+  async function expectEachOnce(count = IMAGES): Promise<void> {
+    const assets = await bench.db.selectFrom('assets').selectAll().execute();
+    expect(assets).toHaveLength(count);
+    for (const asset of assets) {
+      expect(asset).toMatchObject({ processed: true, embedded: true, failed: false });
+      expect(asset).toMatchObject({ processing_error: null, processing_retry_count: 0 });
+      for (const key of [asset.image_key, asset.thumbnail_key]) {
+        expect((await bench.blobs.head(key ?? ''))?.sizeBytes).toBeGreaterThan(0);
+      }
+    }
+    expect(await jobsPerAsset(bench.db)).toEqual([
+      { name: 'embed', jobs: count, assets: count },
+      { name: 'process', jobs: count, assets: count },
+    ]);
+    expect(await bench.db.selectFrom('embeddings').select('asset_id').execute()).toHaveLength(
+      count,
+    );
+  }
+
+  it('61: takes over what a process held that was killed, within a minute, and repeats nothing', async () => {
+    await upload();
+    const victim = spawnOne(url, dir, { signal: 'SIGKILL', atWrite: 9 });
+    expect(await victim.ended()).toBe('SIGKILL');
+    const before = await bench.db
+      .selectFrom('assets')
+      .select(['id', 'processed', 'version'])
+      .execute();
+    const done = before.filter(({ processed }) => processed);
+    expect(done.length).toBeGreaterThan(0);
+    expect(done.length).toBeLessThan(IMAGES);
+
+    const killedAtMs = performance.now();
+    const heir = spawnOne(url, dir);
+    await untilDone(60_000);
+    // The lease is 10 s.
+    expect(performance.now() - killedAtMs).toBeLessThan(30_000);
+    await expectEachOnce();
+    expect(await heir.stop()).toBe(0);
+  });
+
+  it('62: refuses what a process commits that was stopped beyond its lease', async () => {
+    await upload();
+    // A stopped process answers nothing, not even a lock that it holds: the write is before that.
+    const late = spawnOne(url, dir, { signal: 'SIGSTOP', atWrite: 5 });
+    await vi.waitFor(async () => expect(await late.state()).toBe('T'), 20_000);
+    await bench.workers.start();
+    await untilDone(40_000);
+    await expectEachOnce();
+    const versions = await versionsOf(bench.db);
+    const objects = await digests(join(dir, 'blobs'));
+
+    late.process.kill('SIGCONT');
+    await vi.waitFor(
+      () => {
+        const lost = late.lines.filter(({ message }) => message.includes('lease lost'));
+        expect(lost.length).toBeGreaterThan(0);
+      },
+      { timeout: 15_000 },
+    );
+    expect(await late.stop()).toBe(0);
+    expect(await versionsOf(bench.db)).toEqual(versions);
+    expect(await digests(join(dir, 'blobs'))).toEqual(objects);
+    await expectEachOnce();
+  });
+
+  it('63: goes on after all its connections were ended, and after four seconds without a database', async () => {
+    const { hostname, port } = new URL(url);
+    const proxy = await startTcpProxy({ host: hostname, port: Number(port || 5432) });
+    try {
+      const through = new URL(url);
+      through.host = `127.0.0.1:${proxy.port}`;
+      await upload(40);
+      const worker = spawnOne(through.href, dir);
+      const processed = async () => {
+        const rows = await bench.db
+          .selectFrom('assets')
+          .select('id')
+          .where('processed', '=', true)
+          .execute();
+        return rows.length;
+      };
+      const until = (count: number) =>
+        vi.waitFor(async () => expect(await processed()).toBeGreaterThanOrEqual(count), {
+          timeout: 30_000,
+          interval: 20,
+        });
+      await until(3);
+      const mine = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(bench.db);
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> ${mine.rows[0]?.pid}`.execute(bench.db);
+      await until(10);
+      proxy.cut();
+      const atCut = await processed();
+      await sleep(4000);
+      expect(await processed()).toBeLessThan(40);
+      expect(await processed()).toBeLessThanOrEqual(atCut + 1);
+      expect(worker.process.exitCode).toBeNull();
+      proxy.restore();
+      await untilDone(60_000);
+      await expectEachOnce(40);
+      expect(worker.process.exitCode).toBeNull();
+      expect(worker.lines.map(({ message }) => message)).toContain('[Jobs] cannot fetch jobs');
+      expect(await worker.stop()).toBe(0);
+      expect(worker.stderr()).toBe('');
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('says what is wrong and ends when no database can be reached at its start', async () => {
+    const away = new URL(inject('postgresUrl'));
+    away.port = '1';
+    away.password = 'sesame';
+    const worker = spawnOne(away.href, dir);
+    expect(await worker.ended()).toBe(1);
+    expect(worker.stderr()).toMatch(
+      /DatabaseError: The database cannot be reached: .*DATABASE_URL/,
+    );
+    expect(worker.stderr()).not.toContain('sesame');
+  });
+});
+
+async function jobsPerAsset(db: Database) {
+  const { rows } = await sql`select name, count(*)::int as jobs,
+      count(distinct singleton_key)::int as assets
+    from pgboss.job group by name order by name`.execute(db);
+  return rows;
+}
+
+function versionsOf(db: Database) {
+  return db.selectFrom('assets').select(['id', 'version']).orderBy('id').execute();
+}
+
+/** Of every file under a folder. */
+async function digests(dir: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    found[path] = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+  }
+  return found;
+}
