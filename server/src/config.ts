@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
 import type { OpenDatabase } from './database/open-database.ts';
+import type { Embedder } from './embeddings/embedder.ts';
 import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/token-bucket.ts';
@@ -64,6 +65,21 @@ const common = {
   clock: callable<Clock>('a function () => milliseconds').optional(),
   /** Default: token buckets in memory, by the limits. */
   rateLimiter: object<RateLimiter>('a rate limiter').optional(),
+  search: z
+    .strictObject({
+      /** Memory for vectors where the database has no pgvector. Default 256 MB. */
+      cacheBytes: positiveInt.optional(),
+      /** A user's vectors of one model from which an HNSW index is used. Default 100,000. */
+      approximateFrom: positiveInt.optional(),
+    })
+    .prefault({}),
+  /**
+   * When it embeds text, searches go by meaning too. A server with workers elsewhere takes the same one as
+   * they. Default: an embedded server has the offline descriptor of how pictures look.
+   */
+  embedder: object<Embedder>('an embedder').optional(),
+  /** Keeps the pace of the embedder's provider; workers elsewhere share it. Default: one in memory. */
+  providerLimiter: object<RateLimiter>('a rate limiter').optional(),
 };
 
 export const serverOptionsSchema = z.strictObject({

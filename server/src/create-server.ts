@@ -1,10 +1,14 @@
 import { sql } from 'kysely';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
+import { createLane } from './embeddings/create-lane.ts';
+import { createTextQueries } from './embeddings/text-queries.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
 import { createAssetView } from './library/asset-view.ts';
 import { createLibrary } from './library/library.ts';
+import { createSearch } from './library/search.ts';
 import { createStatsReader } from './library/stats.ts';
+import { createVectorIndex } from './library/vector-index.ts';
 import { createLogger } from './logging.ts';
 import { createTokenBucket } from './rate-limit/token-bucket.ts';
 import { createApp } from './routes/app.ts';
@@ -35,7 +39,7 @@ export interface BulkheadServer {
 export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const resolved = resolveOptions(serverOptionsSchema, options);
   const { database, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
-  const { db, vectors } = database;
+  const { db } = database;
   const { clock = Date.now, logger = createLogger(), basePath } = resolved;
   const rateLimiter =
     resolved.rateLimiter ??
@@ -61,13 +65,18 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       maxStreamsPerUser: limits.maxStreamsPerUser,
     },
   });
+  const index = createVectorIndex(database, logger, resolved.search);
+  const { embedder, providerLimiter } = resolved;
+  const lane = embedder && createLane(embedder, { db, clock, logger, providerLimiter });
+  const textQueries = embedder && lane && createTextQueries(embedder, lane, logger);
   const { maxFileBytes } = limits;
   const handle = createApp({
     authorize,
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
-    library: createLibrary({ db, vectors, queue, view, changes: hub }),
+    library: createLibrary({ db, queue, view, changes: hub }),
+    search: createSearch({ db, index, view, textQueries }),
     stats,
     hub,
     rateLimiter,
@@ -108,6 +117,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       clearInterval(timer);
       hub.close();
       await sweeping?.catch(() => {});
+      await index.close();
     },
   };
 }

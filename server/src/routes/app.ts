@@ -15,6 +15,7 @@ import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import type { Clock } from '../clock.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
 import type { Library } from '../library/library.ts';
+import type { Search } from '../library/search.ts';
 import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
@@ -32,6 +33,7 @@ export interface AppParts {
   finalizer: Finalizer;
   reconciler: Reconciler;
   library: Library;
+  search: Search;
   stats: StatsReader;
   hub: ChangeHub;
   rateLimiter: RateLimiter;
@@ -57,7 +59,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
 export function createApp(parts: AppParts): (request: Request) => Promise<Response> {
-  const { authorize, issuer, finalizer, reconciler, library, stats, hub } = parts;
+  const { authorize, issuer, finalizer, reconciler, library, search, stats, hub } = parts;
   const { rateLimiter, logger, clock } = parts;
   const app = new Hono<{ Variables: Variables }>();
   const path = (route: string) => `${parts.basePath}${route}`;
@@ -200,15 +202,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
 
   app.get(path('/api/search'), async (c) => {
     const userId = await guard(c);
-    const { q, like, limit } = parse(searchQuerySchema, queryOf(c));
-    if ((q === undefined) === (like === undefined)) {
-      throw new ProblemError('invalid_request', 'Give either q or like');
-    }
-    const results =
-      q === undefined
-        ? await library.searchLike(userId, like ?? '', limit)
-        : await library.searchWords(userId, q, limit);
-    return c.json({ results });
+    return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
 
   // A route that exists, asked by another method: after the routes, so that it gets the rest.
