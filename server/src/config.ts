@@ -7,6 +7,7 @@ import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/token-bucket.ts';
 import type { Authorize } from './routes/authorize.ts';
+import type { Webhook } from './routes/webhooks.ts';
 
 /** An option is missing, misspelt or out of bounds; the message names each one. */
 export class OptionsError extends Error {
@@ -80,6 +81,10 @@ const common = {
   embedder: object<Embedder>('an embedder').optional(),
   /** Keeps the pace of the embedder's provider; workers elsewhere share it. Default: one in memory. */
   providerLimiter: object<RateLimiter>('a rate limiter').optional(),
+  /** Answers `POST /api/webhooks/<name>`, such as `{ replicate: createReplicateWebhook(…) }`. */
+  webhooks: z
+    .record(z.string().regex(/^[a-z][a-z0-9-]*$/), callable<Webhook>('a function of a request'))
+    .default({}),
 };
 
 export const serverOptionsSchema = z.strictObject({

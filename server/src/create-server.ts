@@ -86,6 +86,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       await sql`select 1`.execute(db);
     },
     allowedOrigins,
+    webhooks: resolved.webhooks,
     basePath,
   });
 

@@ -74,6 +74,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       allowedOrigins: resolved.allowedOrigins,
       basePath: resolved.basePath,
       search: resolved.search,
+      webhooks: resolved.webhooks,
       ...embedding,
       ...(resolved.clock && { clock: resolved.clock }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),

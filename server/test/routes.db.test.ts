@@ -257,13 +257,16 @@ describe('failures of the server itself', () => {
   test('a database that does not answer makes the server unhealthy, not silent', async () => {
     expect((await app.user().call('GET', '/healthz')).body).toEqual({ status: 'ok' });
     const broken = createBulkheadServer({
-      database: Object.create(app.database.db, {
-        getExecutor: {
-          value: () => {
-            throw new Error('down');
+      database: {
+        ...app.database,
+        db: Object.create(app.database.db, {
+          getExecutor: {
+            value: () => {
+              throw new Error('down');
+            },
           },
-        },
-      }),
+        }),
+      },
       blobStore: app.store,
       // biome-ignore lint/suspicious/noExplicitAny: never called
       queue: {} as any,

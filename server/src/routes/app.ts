@@ -26,6 +26,7 @@ import type { Reconciler } from '../uploads/reconcile.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
+import { mountWebhooks, type Webhook } from './webhooks.ts';
 
 export interface AppParts {
   authorize: Authorize;
@@ -43,6 +44,8 @@ export interface AppParts {
   checkHealth: () => Promise<void>;
   /** Origins of pages that may call this server though they are served elsewhere. */
   allowedOrigins: readonly string[];
+  /** By provider. */
+  webhooks?: Readonly<Record<string, Webhook>>;
   /** Where the routes are mounted, without a slash at its end. */
   basePath: string;
 }
@@ -204,6 +207,8 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     const userId = await guard(c);
     return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
+
+  mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
 
   // A route that exists, asked by another method: after the routes, so that it gets the rest.
   const methods = new Map<string, Set<string>>();
