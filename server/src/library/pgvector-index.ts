@@ -113,6 +113,8 @@ async function approximate(
   return db.transaction().execute(async (tx) => {
     await sql`set local hnsw.iterative_scan = strict_order`.execute(tx);
     await sql.raw(`set local hnsw.ef_search = ${efSearch}`).execute(tx);
+    // The count has decided; the planner, by estimates, might rather sort all of the user's rows.
+    await sql`set local enable_sort = off`.execute(tx);
     // A literal: a parameter would not tell the planner that the partial index holds it.
     return read(tx, distance, userId, sql.lit(model), limit);
   });
