@@ -4,6 +4,7 @@ import { thumbnailKey } from '../src/blobs/keys.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { createDailyBudget } from '../src/embeddings/daily-budget.ts';
 import { type Embedder, EmbeddingError, type Pace } from '../src/embeddings/embedder.ts';
+import { createProviderLimiter } from '../src/embeddings/provider-lane.ts';
 import { createReplicateEmbedder } from '../src/embeddings/replicate.ts';
 import { createPgBossQueue } from '../src/jobs/pg-boss-queue.ts';
 import type { Queue } from '../src/jobs/queue.ts';
@@ -145,7 +146,6 @@ describe('a provider with a pace', () => {
   it('is sent no more by two workers that share a limiter', async () => {
     await waiting(40);
     const { embedder, asked } = scripted({ pace: { provider: 'slow', requestsPerMinute: 5 } });
-    const { createProviderLimiter } = await import('../src/embeddings/provider-lane.ts');
     const providerLimiter = createProviderLimiter(
       { provider: 'slow', requestsPerMinute: 5 },
       () => nowMs,
@@ -170,6 +170,7 @@ describe('a provider that is down', () => {
     const down = new EmbeddingError('Replicate answered 503', 'unavailable');
     const { embedder, asked, script } = scripted({ answer: () => down });
     await workersOf(embedder).start();
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0));
     await settle();
     const atFirst = asked.length;
     // Both slots; whatever was fetched ahead is not sent.
