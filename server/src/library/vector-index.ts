@@ -31,7 +31,7 @@ export interface VectorIndex {
 export interface VectorIndexOptions {
   /**
    * Where the server has no pgvector: memory for vectors, in bytes, of the users that searched last.
-   * Who has more than all of it is read anew at every search. Default 256 MB: 140,000 of 392 numbers.
+   * Who has more than all of it is read anew at every search. Default 256 MB: 130,000 of 392 numbers.
    */
   cacheBytes?: number | undefined;
   /**
