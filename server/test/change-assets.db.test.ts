@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { changeAssets, changed } from '../src/database/change-assets.ts';
+import { migrationNames } from '../src/database/migrations.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { DatabaseError, openPostgresDatabase } from '../src/database/postgres-database.ts';
 import { silentLogger } from '../src/logging.ts';
@@ -120,8 +121,10 @@ describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
     const all = await Promise.all(
       Array.from({ length: 4 }, () => openPostgresDatabase({ url, logger: silentLogger })),
     );
-    const { rows } = await sql`select name from bulkhead_migration`.execute(all[0]?.db as never);
-    expect(rows).toHaveLength(1);
+    const { rows } = await sql`select name from bulkhead_migration order by name`.execute(
+      all[0]?.db as never,
+    );
+    expect(rows).toEqual(migrationNames.map((name) => ({ name })));
     await Promise.all(all.map((one) => one.close()));
     await drop();
   });

@@ -22,6 +22,9 @@ const migrations: Record<string, Migration> = {
   },
 };
 
+/** In the order in which they run. */
+export const migrationNames: readonly string[] = Object.keys(migrations).sort();
+
 const INITIAL = [
   'create sequence asset_version',
   `create table uploads (

@@ -155,7 +155,7 @@ async function waitForEnd(
   signal: AbortSignal,
 ): Promise<Prediction> {
   let prediction = created;
-  if (webhook && !hasEnded(prediction)) await webhook.predictions.expect(prediction.id);
+  if (webhook && !hasEnded(prediction)) await expectEnd(client, webhook.predictions, prediction);
   let waitMs = pollIntervalMs;
   while (!hasEnded(prediction)) {
     if (webhook) await webhook.predictions.wait(prediction.id, WEBHOOK_POLL_MS, signal);
@@ -164,6 +164,21 @@ async function waitForEnd(
     prediction = await client.predictions.get(created.id, { signal });
   }
   return prediction;
+}
+
+/** What fails here is this server's own database, not Replicate. */
+async function expectEnd(
+  client: Replicate,
+  predictions: Predictions,
+  prediction: Prediction,
+): Promise<void> {
+  try {
+    await predictions.expect(prediction.id);
+  } catch (cause) {
+    await cancel(client, prediction);
+    const message = 'The database could not note that a prediction is under way';
+    throw new EmbeddingError(message, 'unavailable', { cause });
+  }
 }
 
 function hasEnded({ status }: Prediction): boolean {
