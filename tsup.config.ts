@@ -125,10 +125,7 @@ export default defineConfig([
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    external: [
-      ...Object.keys(server.dependencies ?? {}),
-      ...Object.keys(server.peerDependencies ?? {}),
-    ],
+    external: Object.keys({ ...server.dependencies, ...server.peerDependencies }),
     outDir: 'server/dist',
   },
   ...(existsSync(page)

@@ -8,6 +8,7 @@ import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/rate-limiter.ts';
 import type { Authorize } from './routes/authorize.ts';
+import type { Webhook } from './routes/webhooks.ts';
 
 /** An option is missing, misspelt or out of bounds; the message names each one. */
 export class OptionsError extends Error {
@@ -85,6 +86,25 @@ const common = {
    * Default: measured, see `createServerPressure`.
    */
   pressure: callable<() => number>('a function () => number from 0 to 1').optional(),
+  search: z
+    .strictObject({
+      /** Memory for vectors where the database has no pgvector. Default 256 MB. */
+      cacheBytes: positiveInt.optional(),
+      /** A user's vectors of one model from which an HNSW index is used. Default 100,000. */
+      approximateFrom: positiveInt.optional(),
+    })
+    .prefault({}),
+  /**
+   * When it embeds text, searches go by meaning too. A server with workers elsewhere takes the same one as
+   * they. Default: an embedded server has the offline descriptor of how pictures look.
+   */
+  embedder: object<Embedder>('an embedder').optional(),
+  /** Keeps the pace of the embedder's provider; workers elsewhere share it. Default: one in memory. */
+  providerLimiter: object<RateLimiter>('a rate limiter').optional(),
+  /** Answers `POST /api/webhooks/<name>`, such as `{ replicate: createReplicateWebhook(…) }`. */
+  webhooks: z
+    .record(z.string().regex(/^[a-z][a-z0-9-]*$/), callable<Webhook>('a function of a request'))
+    .default({}),
 };
 
 export const serverOptionsSchema = z.strictObject({
@@ -126,8 +146,6 @@ export const configSchema = z.strictObject({
   basePath: z.string().optional(),
   /** Default: by the environment. */
   blobStore: object<BlobStore>('a blob store').optional(),
-  /** Default: by the environment. */
-  embedder: object<Embedder>('an embedder').optional(),
 });
 
 /** What {@link defineConfig} takes. */

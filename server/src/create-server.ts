@@ -1,10 +1,14 @@
 import { sql } from 'kysely';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
+import { createLane } from './embeddings/create-lane.ts';
+import { createTextQueries } from './embeddings/text-queries.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
 import { createAssetView } from './library/asset-view.ts';
 import { createLibrary } from './library/library.ts';
+import { createSearch } from './library/search.ts';
 import { createStatsReader } from './library/stats.ts';
+import { createVectorIndex } from './library/vector-index.ts';
 import { createLogger } from './logging.ts';
 import { createDefaultLimiter } from './rate-limit/default-limiter.ts';
 import type { Quotas } from './rate-limit/quota.ts';
@@ -36,7 +40,7 @@ export interface BulkheadServer {
 export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const resolved = resolveOptions(serverOptionsSchema, options);
   const { database, blobStore: blobs, queue, limits, authorize, allowedOrigins } = resolved;
-  const { db, vectors } = database;
+  const { db } = database;
   const { clock = Date.now, logger = createLogger(), basePath } = resolved;
   const { rateLimiter: given, pressure } = resolved;
   const limiter = given
@@ -59,6 +63,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       maxStreamsPerUser: limits.maxStreamsPerUser,
     },
   });
+  const index = createVectorIndex(database, logger, resolved.search);
+  const { embedder, providerLimiter } = resolved;
+  const lane = embedder && createLane(embedder, { db, clock, logger, providerLimiter });
+  const textQueries = embedder && lane && createTextQueries(embedder, lane, logger);
   const { maxFileBytes } = limits;
   const quotas: Quotas = limits;
   const handle = createApp({
@@ -66,7 +74,8 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, quotas, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, quotas, clock, logger }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
-    library: createLibrary({ db, vectors, queue, view, changes: hub }),
+    library: createLibrary({ db, queue, view, changes: hub }),
+    search: createSearch({ db, index, view, textQueries }),
     stats,
     hub,
     rateLimiter,
@@ -76,6 +85,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       await sql`select 1`.execute(db);
     },
     allowedOrigins,
+    webhooks: resolved.webhooks,
     basePath,
   });
 
@@ -119,6 +129,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       limiter.close();
       hub.close();
       await sweeping?.catch(() => {});
+      await index.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import { type EmbeddedOptions, embeddedOptionsSchema, resolveOptions } from './c
 import { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 import { openEmbeddedDatabase } from './database/embedded-database.ts';
 import { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
+import { createProviderLimiter } from './embeddings/provider-lane.ts';
 import { createPgBossQueue } from './jobs/pg-boss-queue.ts';
 import { createWorkers } from './jobs/workers.ts';
 import { createLogger } from './logging.ts';
@@ -59,6 +60,10 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       ...(resolved.clock && { clock: resolved.clock }),
     });
     const queue = createPgBossQueue({ database, logger });
+    const { embedder = createLocalVisualEmbedder() } = resolved;
+    const providerLimiter =
+      resolved.providerLimiter ?? (embedder.pace && createProviderLimiter(embedder.pace));
+    const embedding = { embedder, ...(providerLimiter && { providerLimiter }) };
     const server = createBulkheadServer({
       database,
       blobStore: store,
@@ -68,6 +73,9 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       limits: resolved.limits,
       allowedOrigins: resolved.allowedOrigins,
       basePath: resolved.basePath,
+      search: resolved.search,
+      webhooks: resolved.webhooks,
+      ...embedding,
       ...(resolved.clock && { clock: resolved.clock }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
       ...(resolved.pressure && { pressure: resolved.pressure }),
@@ -77,7 +85,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       database,
       queue,
       blobs: store,
-      embedder: createLocalVisualEmbedder(),
+      ...embedding,
       changes: server.changes,
       logger,
       ...(processConcurrency !== undefined && { processConcurrency }),

@@ -37,9 +37,11 @@ export {
 } from './database/postgres-database.ts';
 export type { Database, Schema, Tx } from './database/schema.ts';
 export { createEmbeddedServer, type EmbeddedServer } from './embedded.ts';
-export { type Embedder, EmbeddingError } from './embeddings/embedder.ts';
+export { type Embedder, EmbeddingError, type Pace } from './embeddings/embedder.ts';
 export { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
+export { burstOf, createProviderLimiter, limiterKey } from './embeddings/provider-lane.ts';
 export type { ChangeFeed } from './events/change-feed.ts';
+export type { JobGate } from './jobs/job-gate.ts';
 export { createPgBossQueue } from './jobs/pg-boss-queue.ts';
 export type { Job, JobData, JobName, Queue } from './jobs/queue.ts';
 export { createWorkers, type Workers, type WorkersOptions } from './jobs/workers.ts';
@@ -65,3 +67,4 @@ export {
 } from './rate-limit/server-pressure.ts';
 export type { SharedLimiterOptions } from './rate-limit/shared-limiter.ts';
 export type { Authorize, Identity } from './routes/authorize.ts';
+export type { Webhook } from './routes/webhooks.ts';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { changeAssets, changed } from '../src/database/change-assets.ts';
+import { migrationNames } from '../src/database/migrations.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { DatabaseError, openPostgresDatabase } from '../src/database/postgres-database.ts';
 import type { Database, Schema } from '../src/database/schema.ts';
@@ -216,11 +217,10 @@ describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
     const all = await Promise.all(
       Array.from({ length: 4 }, () => openPostgresDatabase({ url, logger: silentLogger })),
     );
-    const { rows } = await sql<{ name: string }>`select name from bulkhead_migration`.execute(
+    const { rows } = await sql`select name from bulkhead_migration order by name`.execute(
       all[0]?.db as never,
     );
-    expect(rows.length).toBeGreaterThan(0);
-    expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
+    expect(rows).toEqual(migrationNames.map((name) => ({ name })));
     await Promise.all(all.map((one) => one.close()));
     await drop();
   });

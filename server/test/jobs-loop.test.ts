@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { JobGate } from '../src/jobs/job-gate.ts';
 import { type ClaimedJob, type JobSource, startJobLoop } from '../src/jobs/job-loop.ts';
 import { type Job, LeaseLostError } from '../src/jobs/queue.ts';
 import { recordingLogger } from './fixtures/recording-logger.ts';
@@ -31,7 +32,12 @@ afterEach(async () => {
 function start(
   source: JobSource,
   handler: (job: Job) => Promise<void>,
-  options: { concurrency?: number; pollIntervalMs?: number; heartbeatMs?: number } = {},
+  options: {
+    concurrency?: number;
+    pollIntervalMs?: number;
+    heartbeatMs?: number;
+    gate?: JobGate;
+  } = {},
 ) {
   const logger = recordingLogger();
   const defaults = { concurrency: 2, pollIntervalMs: 20, heartbeatMs: 10_000 };
@@ -64,6 +70,43 @@ describe('the job loop', () => {
     release();
     await vi.waitFor(() => expect(settled.size).toBe(20));
     expect(most).toBe(3);
+  });
+
+  it('fetches no more than its gate admits, and gives back what found no job', async () => {
+    const { source, settled } = fakeSource(['1', '2', '3', '4', '5']);
+    let tokens = 0;
+    const gate = {
+      admit: vi.fn(async (wanted: number) => {
+        const permits = Math.min(wanted, tokens);
+        tokens -= permits;
+        return { permits, waitMs: 60_000 };
+      }),
+      giveBack: vi.fn((permits: number) => {
+        tokens += permits;
+      }),
+    };
+    const { loop } = start(source, async () => {}, { gate });
+    await vi.waitFor(() => expect(gate.admit.mock.calls.length).toBeGreaterThan(2));
+    // A gate that is shut says for how long, but it may be opened before.
+    expect(source.fetch).not.toHaveBeenCalled();
+    tokens = 2;
+    await vi.waitFor(() => expect(settled.size).toBe(2));
+    expect(source.fetch.mock.calls).toEqual([[2]]);
+    tokens = 7;
+    loop.wake();
+    await vi.waitFor(() => expect(settled.size).toBe(5));
+    expect(gate.giveBack).toHaveBeenCalledWith(4);
+    expect(tokens).toBe(4);
+  });
+
+  it('waits and goes on when its gate fails', async () => {
+    const { source, settled } = fakeSource(['1']);
+    const admit = vi
+      .fn(async () => ({ permits: 8, waitMs: 0 }))
+      .mockRejectedValueOnce(new Error('the limiter is away'));
+    const { logger } = start(source, async () => {}, { gate: { admit, giveBack: () => {} } });
+    await vi.waitFor(() => expect(settled.get('1')).toBe('completed'));
+    expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
   it('looks for jobs when woken, long before its next poll', async () => {

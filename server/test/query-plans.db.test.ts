@@ -7,6 +7,7 @@ import type { Queue } from '../src/jobs/queue.ts';
 import { recoverStranded } from '../src/jobs/recover.ts';
 import { createAssetView } from '../src/library/asset-view.ts';
 import { createLibrary, type Library } from '../src/library/library.ts';
+import { findByWords } from '../src/library/user-words.ts';
 import { silentLogger } from '../src/logging.ts';
 import { openTestDatabase, run } from './fixtures/databases.ts';
 import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
@@ -37,7 +38,7 @@ beforeAll(async () => {
   queue = createPgBossQueue({ database, logger: silentLogger });
   await queue.start();
   library = createLibrary({
-    ...{ db, queue, vectors: database.vectors },
+    ...{ db, queue },
     view: createAssetView({
       ...memoryBlobStore(),
       signGet: async ({ key }) => `http://127.0.0.1/${key}`,
@@ -88,10 +89,10 @@ it('pages of a stage are read from its own part of an index', async () => {
 });
 
 it('a word is looked up in its index, among the own assets alone', async () => {
-  const results = await library.searchWords('ada', 'heron', 10);
+  const results = await findByWords(db, 'ada', 'heron', 10);
   expect(results).toHaveLength(1);
-  expect(await library.searchWords('other-0', 'heron', 10)).toEqual([]);
-  const plan = await planOf(() => library.searchWords('ada', 'heron', 10));
+  expect(await findByWords(db, 'other-0', 'heron', 10)).toEqual([]);
+  const plan = await planOf(() => findByWords(db, 'ada', 'heron', 10));
   expect(plan).toContain('Bitmap Index Scan on assets_words');
 });
 

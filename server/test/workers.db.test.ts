@@ -261,7 +261,7 @@ describe('embedding that fails', () => {
     const id = await finalizeUpload(bench, await jpeg(1));
     const throttled = new EmbeddingError('slow down', 'throttled', { retryAfterSeconds: 120 });
     const embedder = failingEmbedder([throttled]);
-    const now = Date.UTC(2030, 0, 1);
+    let now = Date.UTC(2030, 0, 1);
     await startWorkers({ embedder, random: () => 0, clock: () => now });
     await eventually(id, {
       processed: true,
@@ -270,6 +270,7 @@ describe('embedding that fails', () => {
       embedding_error: null,
       embedding_next_retry: new Date(now + 120_000),
     });
+    now += 120_000;
     expect(await fastForward('embed')).toBeGreaterThan(115);
     await eventually(id, { embedded: true, embedding_next_retry: null });
     expect(embedder.calls).toBe(2);

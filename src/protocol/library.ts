@@ -58,16 +58,43 @@ export const assetsResponseSchema = z.object({
   nextCursor: z.nullable(z.string()),
 });
 
-/** `GET /api/search?q=words` or `?like=<asset id>`. */
+/**
+ * How `q` is understood. `words`: every word must begin a word of the name or path. `meaning`: what the
+ * picture shows, where the server's embedder knows words. `auto`: words first, then meaning.
+ */
+export const searchModeSchema = z.enum(['words', 'meaning', 'auto']);
+export type SearchMode = z.infer<typeof searchModeSchema>;
+
+/** Why an asset was found. */
+export const searchMatchSchema = z.enum(['words', 'meaning', 'likeness']);
+export type SearchMatch = z.infer<typeof searchMatchSchema>;
+
+/** `GET /api/search?q=words&mode&limit` or `?like=<asset id>&limit`. */
 export const searchQuerySchema = z.strictObject({
   q: z.optional(z.string().check(z.minLength(1), z.maxLength(500))),
   like: z.optional(assetIdSchema),
+  /** Of `q`. */
+  mode: z._default(searchModeSchema, 'auto'),
   limit: pageLimit,
 });
+export type SearchQuery = z.infer<typeof searchQuerySchema>;
+
 export const searchResponseSchema = z.object({
-  /** Best first. `score` is cosine likeness (−1 to 1) for `like`, 1 for words. */
-  results: z.array(z.object({ asset: assetSchema, score: z.number() })),
+  results: z.array(
+    z.object({
+      asset: assetSchema,
+      /** 1 for words; cosine likeness (−1 to 1) otherwise, comparable within one answer only. */
+      score: z.number(),
+      match: searchMatchSchema,
+    }),
+  ),
+  /**
+   * Whether meaning was searched: `unused` when it was not asked for or not needed, `unsupported` when the
+   * server's embedder takes no text, `unavailable` when its provider did not answer in time.
+   */
+  meaning: z.enum(['used', 'unused', 'unsupported', 'unavailable']),
 });
+export type SearchResponse = z.infer<typeof searchResponseSchema>;
 
 /** `POST /api/assets/:id/retry-processing`. */
 export const retryResponseSchema = z.object({ success: z.literal(true), asset: assetSchema });

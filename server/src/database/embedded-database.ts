@@ -7,7 +7,7 @@ import { migrate } from './migrations.ts';
 import type { OpenDatabase } from './open-database.ts';
 import { createPgliteSignals } from './pglite-signals.ts';
 import type { Schema } from './schema.ts';
-import { readVectors } from './vectors.ts';
+import { openVectors } from './vectors.ts';
 
 /** PostgreSQL's oid of int8. */
 const INT8 = 20;
@@ -48,7 +48,7 @@ export async function openEmbeddedDatabase(dir: string | 'memory'): Promise<Embe
     return {
       db,
       engine: { kind: 'pglite', pglite },
-      vectors: await readVectors(db),
+      vectors: await openVectors(db),
       signals: createPgliteSignals(pglite),
       vacuum: createVacuum(open),
       close: createClose(open, unlock),

@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { USER_STAGE } from '../library/asset-stage.ts';
 import { USER_WORDS } from '../library/user-words.ts';
 import { assetCountsMigration } from './asset-counts.ts';
+import { ensurePgvector } from './pgvector.ts';
 import type { Database } from './schema.ts';
 
 /**
@@ -13,8 +14,13 @@ const migrations: Record<string, Migration> = {
   '001-uploads-assets-embeddings': {
     async up(db: Kysely<unknown>) {
       for (const statement of INITIAL) await sql.raw(statement).execute(db);
-      const type = (await hasPgvector(db)) ? 'vector' : 'real[]';
+      const type = (await ensurePgvector(db)) ? 'vector' : 'real[]';
       await sql.raw(`alter table embeddings add column vector ${type} not null`).execute(db);
+    },
+  },
+  '003-embeddings': {
+    async up(db: Kysely<unknown>) {
+      for (const statement of EMBEDDINGS) await sql.raw(statement).execute(db);
     },
   },
   '004-limits': {
@@ -29,6 +35,9 @@ const migrations: Record<string, Migration> = {
   },
   '008-scale': assetCountsMigration,
 };
+
+/** In the order in which they run. */
+export const migrationNames: readonly string[] = Object.keys(migrations).sort();
 
 /** For walking the store's list and the keys side by side: both in the order of bytes. */
 const BLOBS = [
@@ -139,16 +148,31 @@ const LIMITS = [
     where state = 'pending'`,
 ];
 
-/** Makes the extension where the server has it and this user may. */
-async function hasPgvector(db: Kysely<unknown>): Promise<boolean> {
-  const { rows } = await sql<{ installed: string | null }>`
-    select installed_version as installed from pg_available_extensions where name = 'vector'
-  `.execute(db);
-  const [extension] = rows;
-  if (!extension) return false;
-  if (extension.installed === null) await sql`create extension vector`.execute(db);
-  return true;
-}
+const EMBEDDINGS = [
+  // What changed since a reader last looked is one range of (user_id, model, version).
+  `alter table embeddings
+    add column version bigint not null default nextval('asset_version'),
+    add column refused_by text`,
+  // A vector does not compress; trying to costs more than reading it.
+  'alter table embeddings alter column vector set storage external',
+  'drop index embeddings_search',
+  'create index embeddings_versions on embeddings (user_id, model, version)',
+  'create index embeddings_models on embeddings (model, asset_id)',
+  // Vectors have length 1, and arrays are compared outside of the database.
+  'drop function cosine_distance(real[], real[])',
+  `create table embedding_usage (
+    provider text not null,
+    day date not null,
+    requests integer not null,
+    primary key (provider, day)
+  )`,
+  `create table embedding_predictions (
+    id text primary key,
+    state text not null default 'pending' check (state in ('pending', 'answered')),
+    created_at timestamptz(3) not null default now()
+  )`,
+  'create index embedding_predictions_age on embedding_predictions (created_at)',
+];
 
 /** A migration failed; the ones before it stand. */
 export class MigrationError extends Error {

@@ -5,7 +5,7 @@ import { migrate } from './migrations.ts';
 import type { OpenDatabase } from './open-database.ts';
 import { createPostgresSignals } from './postgres-signals.ts';
 import type { Schema } from './schema.ts';
-import { readVectors } from './vectors.ts';
+import { openVectors } from './vectors.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:5432/database`. */
@@ -80,7 +80,7 @@ export async function openPostgresDatabase(options: PostgresOptions): Promise<Op
     return {
       db,
       engine: { kind: 'postgres', pool },
-      vectors: await readVectors(db),
+      vectors: await openVectors(db),
       signals,
       close,
     };

@@ -1,5 +1,5 @@
 import type { FileProblem } from 'bulkhead/protocol';
-import type { ColumnType, Generated, Kysely, Selectable, Transaction } from 'kysely';
+import type { ColumnType, Generated, Kysely, RawBuilder, Selectable, Transaction } from 'kysely';
 
 /** `int8` columns are JavaScript numbers on every engine: sizes and versions stay below 2^53. */
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -80,6 +80,25 @@ export interface EmbeddingsTable {
   model: string;
   /** `vector` or `real[]`, by whether the server has pgvector: write it by `Vectors.value`. */
   vector: string;
+  /** From the sequence `asset_version`, anew with every vector: readers ask for what is newer. */
+  version: ColumnType<number, number | undefined, number | RawBuilder<number>>;
+  /** A later model that failed for good on this image: it is not asked again by itself. */
+  refused_by: ColumnType<string | null, string | null | undefined, string | null>;
+}
+
+/** Requests sent to a paid provider on one day (UTC). */
+export interface EmbeddingUsageTable {
+  provider: string;
+  day: ColumnType<string, string, string>;
+  requests: number;
+}
+
+/** Predictions whose end a webhook may announce. */
+export interface EmbeddingPredictionsTable {
+  /** The provider's id. */
+  id: string;
+  state: Generated<'pending' | 'answered'>;
+  created_at: GeneratedTimestamp;
 }
 
 /** What became assets of one user in one hour (UTC): the daily quotas are sums of these. */
@@ -107,6 +126,8 @@ export interface Schema {
   assets: AssetsTable;
   asset_counts: AssetCountsTable;
   embeddings: EmbeddingsTable;
+  embedding_usage: EmbeddingUsageTable;
+  embedding_predictions: EmbeddingPredictionsTable;
 }
 
 export type Database = Kysely<Schema>;

@@ -1,31 +1,43 @@
 import { type RawBuilder, sql } from 'kysely';
+import { convertVectors, isArray } from './pgvector.ts';
 import type { Database } from './schema.ts';
 
-/** How this database stores and compares vectors: pgvector where it is, arrays where it is not. */
+/**
+ * How this database stores vectors: pgvector where it is, arrays where it is not. What is stored has
+ * length 1, so that likeness is a dot product.
+ */
 export interface Vectors {
   readonly kind: 'pgvector' | 'array';
-  /** A vector as the column takes it. */
+  /**
+   * A vector as the column takes it, scaled to length 1.
+   * @throws {RangeError} for one without a direction: zeros, NaN, infinities.
+   */
   value(vector: Float32Array): RawBuilder<string>;
-  /** Cosine distance of two columns, such as `mine.vector` and `other.vector`. */
-  distance(left: string, right: string): RawBuilder<number>;
 }
 
-/** Finds out by the column itself, which a migration made. */
-export async function readVectors(db: Database): Promise<Vectors> {
-  const { rows } = await sql<{ type: string }>`
-    select format_type(atttypid, atttypmod) as type from pg_attribute
-    where attrelid = 'embeddings'::regclass and attname = 'vector'`.execute(db);
-  return rows[0]?.type === 'real[]' ? ARRAYS : PGVECTOR;
+/** Converts what can be converted, then says what the column is. */
+export async function openVectors(db: Database): Promise<Vectors> {
+  await convertVectors(db);
+  return (await isArray(db)) ? ARRAYS : PGVECTOR;
+}
+
+/** @throws {RangeError} when there is no such vector. */
+export function toUnit(vector: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  const length = Math.sqrt(sum);
+  if (!(length > 0) || !Number.isFinite(length)) {
+    throw new RangeError('A vector needs a direction: finite numbers, not all of them 0');
+  }
+  return vector.map((value) => value / length);
 }
 
 const PGVECTOR: Vectors = {
   kind: 'pgvector',
-  value: (vector) => sql`${`[${vector.join(',')}]`}::vector`,
-  distance: (left, right) => sql`${sql.ref(left)} <=> ${sql.ref(right)}`,
+  value: (vector) => sql`${`[${toUnit(vector).join(',')}]`}::vector`,
 };
 
 const ARRAYS: Vectors = {
   kind: 'array',
-  value: (vector) => sql`${`{${vector.join(',')}}`}::real[]`,
-  distance: (left, right) => sql`cosine_distance(${sql.ref(left)}, ${sql.ref(right)})`,
+  value: (vector) => sql`${`{${toUnit(vector).join(',')}}`}::real[]`,
 };

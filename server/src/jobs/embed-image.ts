@@ -1,23 +1,32 @@
 import type { FileProblem } from 'bulkhead/protocol';
+import { sql } from 'kysely';
 import { BlobNotFoundError } from '../blobs/blob-store.ts';
 import { changeAssets, changed } from '../database/change-assets.ts';
 import type { AssetRow } from '../database/schema.ts';
-import { EmbeddingError } from '../embeddings/embedder.ts';
+import { EmbeddingError, toVector } from '../embeddings/embedder.ts';
+import { createProviderLane, type ProviderLane } from '../embeddings/provider-lane.ts';
 import { EMBEDDING_DELAYS_SECONDS, retryDelaySeconds, throttledDelaySeconds } from './backoff.ts';
 import { nameFailure } from './name-failure.ts';
 import type { Job } from './queue.ts';
 import { readObject } from './read-object.ts';
 import { MAX_DELIVERIES, type WorkerContext } from './worker-context.ts';
 
-type ProcessedAsset = Pick<AssetRow, 'id' | 'user_id' | 'embedding_retry_count'> & {
-  thumbnail_key: string;
-};
+type ProcessedAsset = Pick<
+  AssetRow,
+  'id' | 'user_id' | 'embedded' | 'embedding_retry_count' | 'embedding_next_retry'
+> & { thumbnail_key: string };
 
 /**
  * The handler of `embed` jobs: thumbnail → vector → `embedded`. Only processed assets. A permanent
- * failure is recorded and blocks nobody; being throttled costs no attempt.
+ * failure is recorded and blocks nobody; being throttled, or a provider that is down, costs no attempt.
+ * An asset that has a vector of another model keeps it until the new one is there.
+ *
+ * @param lane shared with the loop that fetches the jobs; default: one without limits
  */
-export function createImageEmbedder(context: WorkerContext): (job: Job) => Promise<void> {
+export function createImageEmbedder(
+  context: WorkerContext,
+  lane: ProviderLane = createProviderLane(context),
+): (job: Job) => Promise<void> {
   const { db, vectors, blobs, embedder } = context;
   return async (job) => {
     const asset = await loadAsset(context, job.data.assetId);
@@ -30,11 +39,16 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
     let vector: Float32Array;
     try {
       const thumbnail = await readObject(blobs, asset.thumbnail_key, job.signal);
-      vector = await embedder.embed(thumbnail, job.signal);
-      checkVector(vector, embedder.dimensions);
+      if (lane.pausedSeconds() > 0 || !(await lane.spend())) {
+        await reschedule(context, job, asset, lane.pausedSeconds() * (1 + context.random() / 5));
+        return;
+      }
+      const values = await embedder.embed(thumbnail, job.signal);
+      lane.answered();
+      vector = toVector(values, embedder.dimensions);
     } catch (error) {
       job.signal.throwIfAborted();
-      await decideFailure(context, job, asset, error);
+      await decideFailure(context, lane, job, asset, error);
       return;
     }
     job.signal.throwIfAborted();
@@ -45,6 +59,7 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
         .set({
           embedded: true,
           embedding_error: null,
+          embedding_retry_count: 0,
           embedding_next_retry: null,
           ...changed(),
         })
@@ -52,7 +67,12 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
         .returning('user_id')
         .executeTakeFirst();
       if (!row) return undefined;
-      const embedding = { model: embedder.model, vector: vectors.value(vector) };
+      const embedding = {
+        model: embedder.model,
+        vector: vectors.value(vector),
+        version: sql<number>`nextval('asset_version')`,
+        refused_by: null,
+      };
       await tx
         .insertInto('embeddings')
         .values({ asset_id: asset.id, user_id: row.user_id, ...embedding })
@@ -75,7 +95,8 @@ async function loadAsset(
     .selectFrom('assets')
     .leftJoin('embeddings', 'embeddings.asset_id', 'assets.id')
     .select(['assets.id', 'assets.user_id', 'assets.embedding_retry_count'])
-    .select(['assets.thumbnail_key', 'assets.embedded', 'embeddings.model'])
+    .select(['assets.thumbnail_key', 'assets.embedded', 'assets.embedding_next_retry'])
+    .select('embeddings.model')
     .where('assets.id', '=', id)
     .where('assets.processed', '=', true)
     .where('assets.failed', '=', false)
@@ -85,17 +106,9 @@ async function loadAsset(
   return { ...row, thumbnail_key: row.thumbnail_key };
 }
 
-/** A vector of the wrong length, or with NaN in it, would spoil every search it takes part in. */
-function checkVector(vector: Float32Array, dimensions: number): void {
-  if (vector.length === dimensions && vector.every(Number.isFinite)) return;
-  throw new EmbeddingError(
-    `The embedder gave ${vector.length} numbers where ${dimensions} finite ones were expected`,
-    'permanent',
-  );
-}
-
 async function decideFailure(
   context: WorkerContext,
+  lane: ProviderLane,
   job: Job,
   asset: ProcessedAsset,
   error: unknown,
@@ -104,14 +117,27 @@ async function decideFailure(
   const message = describeEmbeddingError(error);
   const problem: FileProblem = { code: 'embedding_failed', detail: message };
   if (kind === 'permanent') {
+    lane.answered();
     await recordFinal(context, job, asset, problem, error);
     return;
   }
   if (kind === 'throttled') {
     const retryAfter = (error as EmbeddingError).retryAfterSeconds;
     const delay = throttledDelaySeconds(retryAfter, context.random);
+    lane.throttled(delay);
     await reschedule(context, job, asset, delay, error);
     return;
+  }
+  if (kind === 'unavailable') {
+    const isSuspect = wasAnsweredSince(lane, asset);
+    const pausedSeconds = lane.failed();
+    if (!isSuspect) {
+      const delay = pausedSeconds * (1 + context.random() / 5);
+      await reschedule(context, job, asset, delay, error);
+      return;
+    }
+  } else if (error instanceof EmbeddingError) {
+    lane.answered();
   }
   const failures = asset.embedding_retry_count + 1;
   const delay = retryDelaySeconds(EMBEDDING_DELAYS_SECONDS, failures, context.random);
@@ -121,6 +147,15 @@ async function decideFailure(
     return;
   }
   await reschedule(context, job, asset, delay, error, { problem, failures });
+}
+
+/**
+ * Whether the provider answered for others since this image was given back: then it was not down, and
+ * the image itself is what it cannot answer. It pays with an attempt.
+ */
+function wasAnsweredSince(lane: ProviderLane, asset: ProcessedAsset): boolean {
+  const givenBackAtMs = asset.embedding_next_retry?.getTime();
+  return givenBackAtMs !== undefined && (lane.answeredAtMs ?? 0) > givenBackAtMs;
 }
 
 /** An embedder's own words are made to be shown; other errors may name paths, so only their kind is. */
@@ -136,7 +171,7 @@ async function reschedule(
   job: Job,
   asset: ProcessedAsset,
   delaySeconds: number,
-  cause: unknown,
+  cause?: unknown,
   counted?: { problem: FileProblem; failures: number },
 ): Promise<void> {
   const nextRetry = new Date(clock() + delaySeconds * 1000);
@@ -162,14 +197,15 @@ async function reschedule(
   const fields = { job: 'embed', assetId: asset.id, retryInSeconds: Math.round(delaySeconds) };
   logger.warn(
     { ...fields, err: cause },
-    counted ? '[Jobs] embedding failed' : '[Jobs] embedding throttled',
+    counted ? '[Jobs] embedding failed' : '[Jobs] embedding waits for its provider',
   );
   summary.count('retried');
   changes.changed([asset.user_id]);
 }
 
+/** One that has a vector of an earlier model stays searchable by it, and is not asked for again. */
 async function recordFinal(
-  { db, changes, logger, summary }: WorkerContext,
+  { db, embedder, changes, logger, summary }: WorkerContext,
   job: Job,
   asset: ProcessedAsset,
   problem: FileProblem,
@@ -182,10 +218,15 @@ async function recordFinal(
       .set({
         embedding_error: JSON.stringify(problem),
         embedding_next_retry: null,
-        failed: true,
+        failed: !asset.embedded,
         ...changed(),
       })
       .where('id', '=', asset.id)
+      .execute();
+    await tx
+      .updateTable('embeddings')
+      .set({ refused_by: embedder.model })
+      .where('asset_id', '=', asset.id)
       .execute();
   });
   const fields = { job: 'embed', assetId: asset.id, code: problem.code, err: cause };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tx } from '../database/schema.ts';
 import type { Logger } from '../logging.ts';
+import type { JobGate } from './job-gate.ts';
 import { type Job, type JobData, type JobName, LeaseLostError } from './queue.ts';
 import { createWakeSignal } from './wake-signal.ts';
 
@@ -33,6 +34,8 @@ export interface JobLoopOptions {
   pollIntervalMs: number;
   /** How often leases are renewed; well below their length. */
   heartbeatMs: number;
+  /** Asked before every fetch. Default: as many as there are slots for. */
+  gate?: JobGate | undefined;
 }
 
 export interface JobLoop {
@@ -72,7 +75,7 @@ class WorkerStoppingError extends Error {
  * A few jobs are claimed ahead; their leases are renewed like those of running ones.
  */
 export function startJobLoop(options: JobLoopOptions): JobLoop {
-  const { name, source, concurrency, handler, logger } = options;
+  const { name, source, concurrency, handler, logger, gate } = options;
   const running = new Set<Running>();
   let ahead: ClaimedJob[] = [];
   /** Whether jobs may be left to claim. When not, new ones announce themselves. */
@@ -93,14 +96,25 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
         await signal.wait(options.pollIntervalMs);
         continue;
       }
+      let permits = wanted;
       try {
-        ahead = await source.fetch(wanted);
+        if (gate) {
+          const admitted = await gate.admit(wanted);
+          permits = admitted.permits;
+          if (permits === 0) {
+            // A shut gate answers from memory: asking it costs nothing, and it may have been opened.
+            await signal.wait(Math.min(admitted.waitMs, options.pollIntervalMs));
+            continue;
+          }
+        }
+        ahead = await source.fetch(permits);
+        if (ahead.length < permits) gate?.giveBack(permits - ahead.length);
         backoffMs = 0;
       } catch (error) {
         backoffMs = Math.min(MAX_FETCH_BACKOFF_MS, Math.max(options.pollIntervalMs, backoffMs * 2));
         logger.error({ job: name, err: error, retryInMs: backoffMs }, '[Jobs] cannot fetch jobs');
       }
-      hasMore = ahead.length === wanted;
+      hasMore = ahead.length === permits;
       fillSlots();
       if (hasMore) continue;
       await sleep(COALESCE_MS);

@@ -147,7 +147,7 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
       );
     },
 
-    async work(name, concurrency, handler) {
+    async work(name, concurrency, handler, gate) {
       assertStarted();
       const loop = startJobLoop({
         name,
@@ -157,6 +157,7 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
         logger,
         pollIntervalMs,
         heartbeatMs: HEARTBEAT_MS,
+        gate,
       });
       loops.set(name, [...(loops.get(name) ?? []), loop]);
     },

@@ -1,4 +1,5 @@
 import type { Tx } from '../database/schema.ts';
+import type { JobGate } from './job-gate.ts';
 
 /** The two background stages. */
 export type JobName = 'process' | 'embed';
@@ -34,7 +35,7 @@ export class LeaseLostError extends Error {
 export interface EnqueueOptions {
   /** Not before so many seconds from now. Default 0. */
   startAfterSeconds?: number;
-  /** Higher goes first. Default 0; a person's retry is 10. */
+  /** Higher goes first. Default 0; a person's retry is 10, embedding anew is −10. */
   priority?: number;
 }
 
@@ -46,8 +47,13 @@ export interface EnqueueOptions {
 export interface Queue {
   /** Inside the caller's transaction: the jobs exist exactly if it commits. */
   enqueue(tx: Tx, name: JobName, jobs: readonly JobData[], options?: EnqueueOptions): Promise<void>;
-  /** Calls `handler` for each job, `concurrency` at once. */
-  work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
+  /** Calls `handler` for each job, `concurrency` at once, and fetches no more than `gate` admits. */
+  work(
+    name: JobName,
+    concurrency: number,
+    handler: (job: Job) => Promise<void>,
+    gate?: JobGate,
+  ): Promise<void>;
   /** Jobs waiting or running: exact up to 10,000; of more, as they were two seconds ago at most. */
   depth(name: JobName): Promise<number>;
   /**

@@ -1,15 +1,18 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
+import { createLane } from '../embeddings/create-lane.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { RenderLimits } from '../images/render-image.ts';
 import type { Logger } from '../logging.ts';
+import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { Random } from './backoff.ts';
 import { createImageEmbedder } from './embed-image.ts';
 import { createJobSummary } from './job-summary.ts';
 import { createImageProcessor } from './process-image.ts';
 import type { Queue } from './queue.ts';
+import { enqueueReembedding } from './re-embed.ts';
 import { recoverStranded } from './recover.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -26,6 +29,12 @@ export interface WorkersOptions {
   processConcurrency?: number;
   /** Embeddings at once. Default 2. */
   embedConcurrency?: number;
+  /**
+   * Keeps the pace of the embedder's provider: one bucket for all processes that ask it, by the key
+   * `provider:<name>`, with the embedder's `pace` as its size and refill. Default: one in memory, which is
+   * right for a single process.
+   */
+  providerLimiter?: RateLimiter;
   /** Bounds of the work on one image; see {@link RenderLimits} for the defaults. */
   limits?: Partial<RenderLimits>;
   /** Default `Math.random`. */
@@ -58,6 +67,26 @@ export function createWorkers(options: WorkersOptions): Workers {
     random: options.random ?? Math.random,
     clock: options.clock ?? Date.now,
   };
+  const { model } = options.embedder;
+  const lane = createLane(options.embedder, {
+    ...{ db, logger, clock: context.clock, random: context.random },
+    providerLimiter: options.providerLimiter,
+  });
+  const stopping = new AbortController();
+  let reembedding: Promise<void> | undefined;
+
+  const reembed = async (): Promise<void> => {
+    try {
+      const enqueued = await enqueueReembedding(database, queue, model, stopping.signal);
+      if (enqueued === 0) return;
+      logger.info(
+        { enqueued, model },
+        `[Jobs] ${enqueued} assets will be embedded anew by ${model}`,
+      );
+    } catch (error) {
+      logger.error({ err: error, model }, '[Jobs] embedding anew could not be enqueued');
+    }
+  };
   return {
     async start() {
       const recovered = await recoverStranded(db, queue);
@@ -65,9 +94,12 @@ export function createWorkers(options: WorkersOptions): Workers {
         logger.warn({ recovered }, `[Jobs] re-enqueued ${recovered} assets that had no job`);
       }
       await queue.work('process', processConcurrency, createImageProcessor(context));
-      await queue.work('embed', embedConcurrency, createImageEmbedder(context));
+      await queue.work('embed', embedConcurrency, createImageEmbedder(context, lane), lane);
+      reembedding = reembed();
     },
     async stop(graceMs) {
+      stopping.abort();
+      await reembedding;
       await queue.stop(graceMs);
       context.summary.flush();
     },

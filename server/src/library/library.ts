@@ -1,22 +1,15 @@
 import type { Asset, AssetChange, AssetStage } from 'bulkhead/protocol';
 import { changeAssets, changed } from '../database/change-assets.ts';
 import type { AssetRow, Database } from '../database/schema.ts';
-import type { Vectors } from '../database/vectors.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { Queue } from '../jobs/queue.ts';
 import { ProblemError } from '../problem-error.ts';
 import { isInStage } from './asset-stage.ts';
 import type { AssetView } from './asset-view.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
-import { findByWords } from './user-words.ts';
 
 /** A person's retry goes before everything that waits by itself. */
 const RETRY_PRIORITY = 10;
-
-export interface SearchResult {
-  asset: Asset;
-  score: number;
-}
 
 /** One user's assets. Another user's asset is `not_found`, like one that never was. */
 export interface Library {
@@ -28,13 +21,6 @@ export interface Library {
   asset(userId: string, id: string): Promise<Asset>;
   /** Where these assets stand now. Ids that are unknown, or another user's, are left out. */
   changes(userId: string, ids: readonly string[]): Promise<AssetChange[]>;
-  /** Every word must begin a word of the name or path; newest first. */
-  searchWords(userId: string, text: string, limit: number): Promise<SearchResult[]>;
-  /**
-   * Nearest by cosine among the user's own vectors of the same model, by exact scan.
-   * @throws {ProblemError} `not_found`
-   */
-  searchLike(userId: string, id: string, limit: number): Promise<SearchResult[]>;
   /**
    * Redrives an asset that failed or waits for its next attempt; one that did not fail is left
    * alone.
@@ -45,12 +31,11 @@ export interface Library {
 
 export function createLibrary(parts: {
   db: Database;
-  vectors: Vectors;
   queue: Queue;
   view: AssetView;
   changes: ChangeFeed;
 }): Library {
-  const { db, vectors, queue, view, changes } = parts;
+  const { db, queue, view, changes } = parts;
 
   const rowOf = async (userId: string, id: string): Promise<AssetRow> => {
     const row = await db
@@ -104,40 +89,6 @@ export function createLibrary(parts: {
       return Promise.all(rows.map((row) => view.change(row)));
     },
 
-    async searchWords(userId, text, limit) {
-      const rows = await findByWords(db, userId, text, limit);
-      return Promise.all(rows.map(async (row) => ({ asset: await view.asset(row), score: 1 })));
-    },
-
-    async searchLike(userId, id, limit) {
-      await rowOf(userId, id);
-      const distance = vectors.distance('other.vector', 'mine.vector');
-      const rows = await db
-        .selectFrom('embeddings as mine')
-        .innerJoin('embeddings as other', (join) =>
-          join
-            .onRef('other.user_id', '=', 'mine.user_id')
-            .onRef('other.model', '=', 'mine.model')
-            .onRef('other.asset_id', '<>', 'mine.asset_id'),
-        )
-        .innerJoin('assets', 'assets.id', 'other.asset_id')
-        .selectAll('assets')
-        .select(distance.as('distance'))
-        .where('mine.asset_id', '=', id)
-        .where('mine.user_id', '=', userId)
-        .where('assets.user_id', '=', userId)
-        .orderBy(distance)
-        .orderBy('assets.id')
-        .limit(limit)
-        .execute();
-      return Promise.all(
-        rows.map(async ({ distance: cosineDistance, ...row }) => ({
-          asset: await view.asset(row),
-          score: 1 - cosineDistance,
-        })),
-      );
-    },
-
     async retryProcessing(userId, id) {
       const row = await changeAssets(db, [userId], async (tx) => {
         const asset = await tx
@@ -149,7 +100,8 @@ export function createLibrary(parts: {
           .executeTakeFirst();
         if (!asset) throw new ProblemError('not_found', 'There is no such asset');
         const hasFailed = asset.failed || asset.processing_error || asset.embedding_error;
-        if (!hasFailed || (asset.processed && asset.embedded)) return asset;
+        // One that is embedded, with an error, failed at being embedded anew by a later model.
+        if (!hasFailed || (asset.embedded && !asset.embedding_error)) return asset;
         const redriven = await tx
           .updateTable('assets')
           .set({

@@ -16,6 +16,7 @@ import type { Clock } from '../clock.ts';
 import { isUnavailable } from '../database/database-failure.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
 import type { Library } from '../library/library.ts';
+import type { Search } from '../library/search.ts';
 import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
@@ -26,6 +27,7 @@ import type { Reconciler } from '../uploads/reconcile.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
+import { mountWebhooks, type Webhook } from './webhooks.ts';
 
 export interface AppParts {
   authorize: Authorize;
@@ -33,6 +35,7 @@ export interface AppParts {
   finalizer: Finalizer;
   reconciler: Reconciler;
   library: Library;
+  search: Search;
   stats: StatsReader;
   hub: ChangeHub;
   rateLimiter: RateLimiter;
@@ -42,6 +45,8 @@ export interface AppParts {
   checkHealth: () => Promise<void>;
   /** Origins of pages that may call this server though they are served elsewhere. */
   allowedOrigins: readonly string[];
+  /** By provider. */
+  webhooks?: Readonly<Record<string, Webhook>>;
   /** Where the routes are mounted, without a slash at its end. */
   basePath: string;
 }
@@ -60,7 +65,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
 export function createApp(parts: AppParts): (request: Request) => Promise<Response> {
-  const { authorize, issuer, finalizer, reconciler, library, stats, hub } = parts;
+  const { authorize, issuer, finalizer, reconciler, library, search, stats, hub } = parts;
   const { rateLimiter, logger, clock } = parts;
   const app = new Hono<{ Variables: Variables }>();
   const path = (route: string) => `${parts.basePath}${route}`;
@@ -203,16 +208,10 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
 
   app.get(path('/api/search'), async (c) => {
     const userId = await guard(c);
-    const { q, like, limit } = parse(searchQuerySchema, queryOf(c));
-    if ((q === undefined) === (like === undefined)) {
-      throw new ProblemError('invalid_request', 'Give either q or like');
-    }
-    const results =
-      q === undefined
-        ? await library.searchLike(userId, like ?? '', limit)
-        : await library.searchWords(userId, q, limit);
-    return c.json({ results });
+    return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
+
+  mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
 
   // A route that exists, asked by another method: after the routes, so that it gets the rest.
   const methods = new Map<string, Set<string>>();

@@ -11,21 +11,35 @@ import { ProblemError } from '../problem-error.ts';
 export async function readJson(request: Request): Promise<unknown> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') throw new ProblemError('unsupported_media_type');
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_JSON_BYTES) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of webBody(request).chunks()) {
-    length += chunk.byteLength;
-    if (length > MAX_JSON_BYTES) throw tooLarge();
-    chunks.push(chunk);
-  }
+  const text = await readText(request, MAX_JSON_BYTES);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
+    return JSON.parse(text);
   } catch (cause) {
     throw new ProblemError('invalid_json', undefined, { cause });
   }
 }
 
-function tooLarge(): ProblemError {
-  return new ProblemError('body_too_large', `A body may have at most ${MAX_JSON_BYTES} bytes`);
+/**
+ * Reads a body of UTF-8 text as it is, of at most `maxBytes`.
+ * @throws {ProblemError} `body_too_large`, `invalid_json` when it is not UTF-8.
+ * @throws {BodyAbortedError} when the client goes away.
+ */
+export async function readText(request: Request, maxBytes: number): Promise<string> {
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of webBody(request).chunks()) {
+    length += chunk.byteLength;
+    if (length > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new ProblemError('invalid_json', undefined, { cause });
+  }
+}
+
+function tooLarge(maxBytes: number): ProblemError {
+  return new ProblemError('body_too_large', `A body may have at most ${maxBytes} bytes`);
 }
