@@ -1,8 +1,11 @@
 import { sql } from 'kysely';
+import { createStatusReader } from './admin/status.ts';
+import { logSweep } from './admin/sweep-log.ts';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
 import { createAssetView } from './library/asset-view.ts';
+import { createDeadLetters } from './library/dead-letters.ts';
 import { createLibrary } from './library/library.ts';
 import { createStatsReader } from './library/stats.ts';
 import { createLogger } from './logging.ts';
@@ -62,7 +65,21 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     },
   });
   const { maxFileBytes } = limits;
+  const deadLetters = createDeadLetters({ db, queue, view, changes: hub });
+  const { cron, operatorToken } = resolved;
   const handle = createApp({
+    deadLetters,
+    status: createStatusReader({ db, queue, deadLetters, clock }),
+    operatorToken,
+    cron: cron && {
+      secret: cron.secret,
+      run: cron.run,
+      bounds: {
+        maxJobs: cron.maxJobs,
+        deadlineMs: cron.deadlineMs,
+        concurrency: cron.concurrency,
+      },
+    },
     authorize,
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
@@ -82,11 +99,11 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
 
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
-    sweeping ??= sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs }).finally(
-      () => {
-        sweeping = undefined;
-      },
-    );
+    sweeping ??= logSweep(db, logger, 'uploads', () =>
+      sweepUploads({ db, blobs, clock, logger, graceMs: limits.sweepGraceMs }),
+    ).finally(() => {
+      sweeping = undefined;
+    });
     return sweeping;
   };
   const sweepQuietly = () =>

@@ -7,7 +7,7 @@ import { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 import { openEmbeddedDatabase } from './database/embedded-database.ts';
 import { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
 import { createPgBossQueue } from './jobs/pg-boss-queue.ts';
-import { createWorkers } from './jobs/workers.ts';
+import { createWorkers, type Workers } from './jobs/workers.ts';
 import { createLogger } from './logging.ts';
 import { type Listening, type ListenOptions, listen } from './node-server.ts';
 
@@ -69,10 +69,14 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       allowedOrigins: resolved.allowedOrigins,
       basePath: resolved.basePath,
       ...(resolved.clock && { clock: resolved.clock }),
+      ...(resolved.operatorToken && { operatorToken: resolved.operatorToken }),
+      ...(resolved.cronSecret && {
+        cron: { secret: resolved.cronSecret, run: (name, bounds) => workers.slice(name, bounds) },
+      }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
     });
     const { processConcurrency, embedConcurrency } = resolved;
-    const workers = createWorkers({
+    const workers: Workers = createWorkers({
       database,
       queue,
       blobs: store,

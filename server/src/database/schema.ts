@@ -1,5 +1,6 @@
 import type { FileProblem } from 'bulkhead/protocol';
 import type { ColumnType, Generated, Kysely, Selectable, Transaction } from 'kysely';
+import type { JobName } from '../jobs/queue.ts';
 
 /** `int8` columns are JavaScript numbers on every engine: sizes and versions stay below 2^53. */
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -71,10 +72,51 @@ export interface EmbeddingsTable {
   vector: string;
 }
 
+/** A process that works here; for the operator to see. */
+export interface WorkersTable {
+  id: string;
+  host: string;
+  pid: number;
+  process_concurrency: number;
+  embed_concurrency: number;
+  started_at: GeneratedTimestamp;
+  seen_at: GeneratedTimestamp;
+}
+
+/** The last run of each sweep; for the operator to see. */
+export interface SweepsTable {
+  name: string;
+  ran_at: Timestamp;
+  swept: number;
+  /** The class of its failure. */
+  error: string | null;
+}
+
+/** Jobs whose deliveries come from elsewhere. A row is an unfinished job; see `createJobOutbox`. */
+export interface JobOutboxTable {
+  id: string;
+  name: JobName;
+  asset_id: string;
+  priority: Generated<number>;
+  due_at: Timestamp;
+  /** Which message of this job is meant: part of its idempotency key. */
+  publish_count: Generated<number>;
+  /** Another process is publishing it until then. */
+  publishing_until: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  published_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  /** Grows with every claim: the fencing token. */
+  claim: Generated<number>;
+  claimed_until: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  created_at: GeneratedTimestamp;
+}
+
 export interface Schema {
   uploads: UploadsTable;
   assets: AssetsTable;
   embeddings: EmbeddingsTable;
+  workers: WorkersTable;
+  sweeps: SweepsTable;
+  job_outbox: JobOutboxTable;
 }
 
 export type Database = Kysely<Schema>;

@@ -38,6 +38,17 @@ export interface EnqueueOptions {
   priority?: number;
 }
 
+/** The bounds of a slice of work. */
+export interface DrainOptions {
+  /** Jobs taken at most. */
+  maxJobs: number;
+  /** What runs after so long is aborted and given back. */
+  deadlineMs: number;
+  /** Jobs at once. */
+  concurrency: number;
+  handler: (job: Job) => Promise<void>;
+}
+
 /**
  * The job engine. Delivery is at least once: handlers are idempotent. A handler that throws is
  * called again with backoff; one that wants another schedule enqueues the next attempt itself and
@@ -48,6 +59,11 @@ export interface Queue {
   enqueue(tx: Tx, name: JobName, jobs: readonly JobData[], options?: EnqueueOptions): Promise<void>;
   /** Calls `handler` for each job, `concurrency` at once. */
   work(name: JobName, concurrency: number, handler: (job: Job) => Promise<void>): Promise<void>;
+  /**
+   * Takes jobs that are due, oldest first, until there are none or a bound is met, and answers how
+   * many those were: for hosts that run no worker. Beside workers and other calls, each job is taken once.
+   */
+  drain(name: JobName, options: DrainOptions): Promise<number>;
   /** Jobs waiting or running. */
   depth(name: JobName): Promise<number>;
   /** Those of the given assets that have a job waiting or running. */

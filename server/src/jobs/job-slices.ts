@@ -1,0 +1,58 @@
+import { createImageEmbedder } from './embed-image.ts';
+import type { JobSummary } from './job-summary.ts';
+import { createImageProcessor } from './process-image.ts';
+import type { Job, JobName } from './queue.ts';
+import { recoverStranded } from './recover.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+export interface SliceBounds {
+  /** Jobs taken at most. */
+  maxJobs: number;
+  /** The slice has answered a second after this at the latest. */
+  deadlineMs: number;
+  /** Jobs at once. */
+  concurrency: number;
+}
+
+export interface SliceResult {
+  /** Jobs whose stage succeeded. */
+  processed: number;
+  /** Failed for good: dead letters now. */
+  failed: number;
+  /** Failed and waiting for their next attempt. */
+  retried: number;
+  /** Jobs of this stage that wait or run, wherever. */
+  remaining: number;
+}
+
+export type JobSlices = (name: JobName, bounds: SliceBounds) => Promise<SliceResult>;
+
+const HANDLERS: Record<JobName, (context: WorkerContext) => (job: Job) => Promise<void>> = {
+  process: createImageProcessor,
+  embed: createImageEmbedder,
+};
+
+/**
+ * Slices of work with the workers' own handlers and claims. Only cron may ever run here, so an empty
+ * queue is also when assets that lost their job are looked for.
+ */
+export function createJobSlices(context: WorkerContext): JobSlices {
+  const { db, queue, logger } = context;
+  return async (name, bounds) => {
+    if ((await queue.depth(name)) === 0) {
+      const recovered = await recoverStranded(db, queue);
+      if (recovered > 0) logger.warn({ recovered }, '[Cron] re-enqueued assets that had no job');
+    }
+    const counts = { processed: 0, embedded: 0, retried: 0, failed: 0 };
+    const summary: JobSummary = {
+      count(what) {
+        counts[what]++;
+      },
+      flush() {},
+    };
+    await queue.drain(name, { ...bounds, handler: HANDLERS[name]({ ...context, summary }) });
+    const { processed, embedded, retried, failed } = counts;
+    const remaining = await queue.depth(name);
+    return { processed: processed + embedded, failed, retried, remaining };
+  };
+}
