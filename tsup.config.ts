@@ -5,6 +5,7 @@ import { defineConfig, type Options } from 'tsup';
 interface Manifest {
   exports: Record<string, string | { 'bulkhead-source'?: string }>;
   dependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
 }
 
 /** A package's entries, by output name without extension: the sources its exports map names. */
@@ -124,7 +125,7 @@ export default defineConfig([
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    external: Object.keys(server.dependencies ?? {}),
+    external: Object.keys({ ...server.dependencies, ...server.peerDependencies }),
     outDir: 'server/dist',
   },
   ...(existsSync(page)
