@@ -103,7 +103,7 @@ function render(status) {
       button.dataset.cause = failure.stage + ' ' + failure.code;
       button.setAttribute('aria-label', 'Redrive ' + failure.count + ' failed by ' + failure.code + ', ' + STAGES[failure.stage]);
       button.addEventListener('click', () => ask(failure));
-      return [node('td', [node('code', failure.code), node('span', bar, 'share')], 'cause'),
+      return [node('td', [node('code', failure.code), node('span', STAGES[failure.stage], 'quiet narrow'), node('span', bar, 'share')], 'cause'),
         node('td', STAGES[failure.stage], 'optional'), node('td', numbers.format(failure.count), 'number'),
         node('td', since(failure.lastFailedAt, now), 'number optional'), node('td', button, 'number')];
     });

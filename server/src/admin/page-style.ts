@@ -11,7 +11,6 @@ export const PAGE_STYLE = `
   --on-accent: light-dark(#ffffff, #0c1a2b);
   --good: light-dark(#18703a, #6fd694);
   --bad: light-dark(#b3261e, #ff9a92);
-  --bar: light-dark(#f0c9c6, #5c2f2d);
 }
 * { box-sizing: border-box; }
 [hidden] { display: none !important; }
@@ -38,7 +37,8 @@ th, td { padding: 7px 8px 7px 0; border-bottom: 1px solid var(--line); vertical-
 tbody tr:last-child td { border-bottom: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.cause { position: relative; }
+td.cause { padding-right: 24px; }
+.narrow { display: none; }
 code { font: 13px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .share { display: block; height: 4px; border-radius: 2px; background: var(--line); margin-top: 5px; overflow: hidden; }
 .share i { display: block; height: 100%; background: var(--bad); border-radius: 2px; }
@@ -67,6 +67,7 @@ dialog p { margin: 0 0 14px; }
 }
 @media (max-width: 480px) {
   .optional { display: none; }
+  .narrow { display: block; font-size: 13px; }
   section { padding: 14px 12px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   button { padding: 5px 10px; }
