@@ -72,6 +72,7 @@ export function createStatusReader(parts: {
           .selectFrom('workers')
           .selectAll()
           .select(sql<number>`extract(epoch from now() - seen_at)::float8`.as('silent_seconds'))
+          .where('seen_at', '>', sql<Date>`now() - interval '1 day'`)
           .orderBy('seen_at', 'desc')
           .limit(100)
           .execute(),
