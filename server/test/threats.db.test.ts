@@ -185,6 +185,12 @@ test('T8: a lie about a checksum is rejected, and the true bytes are taken after
 
 test('T9: of two users, neither reaches anything of the other by any id at any endpoint', async () => {
   const [one, other] = [await owner(), await owner()];
+  // Dead letters, so that a redrive of a stranger would have something to take.
+  await app.database.db
+    .updateTable('assets')
+    .set({ failed: true, processing_error: JSON.stringify({ code: 'undecodable', detail: '' }) })
+    .where('id', 'in', [one.assetId, other.assetId])
+    .execute();
   for (const [mine, theirs] of [
     [one, other],
     [other, one],
@@ -221,7 +227,10 @@ test('T9: of two users, neither reaches anything of the other by any id at any e
         theirs.assetId,
       );
     }
-    await mine.user.call('POST', '/api/assets/retry-processing', { stage: 'process' });
+    const redriven = await mine.user.call('POST', '/api/assets/retry-processing', {
+      stage: 'process',
+    });
+    expect(redriven.body).toEqual({ redriven: 1, remaining: 0 });
     expect(await stateOf(theirs.user)).toEqual(before);
   }
 });
