@@ -4,6 +4,7 @@ import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
 import type { OpenDatabase } from './database/open-database.ts';
 import type { Embedder } from './embeddings/embedder.ts';
+import type { JobSlices } from './jobs/job-slices.ts';
 import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/rate-limiter.ts';
@@ -64,6 +65,30 @@ export const limitsSchema = z.strictObject({
 /** See {@link limitsSchema} for each one's meaning and default. */
 export type Limits = z.input<typeof limitsSchema>;
 
+/** Sent in a header, so printable ASCII. Make one by `openssl rand -hex 32`. */
+const bearerSecret = z
+  .string()
+  .regex(/^[\x21-\x7e]{32,}$/, 'expected at least 32 printable ASCII characters without spaces');
+
+/** Slices of work for hosts that run no worker, such as functions called by a cron. */
+const cronSchema = z
+  .strictObject({
+    /** At least 32 characters, sent as `Authorization: Bearer`. Without one the routes answer 404. */
+    secret: bearerSecret.optional(),
+    /** `workers.slice`. It may be made after the server: `(name, bounds) => workers.slice(name, bounds)`. */
+    run: callable<JobSlices>('a function (name, bounds) => Promise<result>'),
+    /** Jobs of one call. */
+    maxJobs: positiveInt.default(1000),
+    /** A call has answered a second after this; keep it below the host's limit, often 60 s. */
+    deadlineMs: positiveInt.max(15 * 60_000).default(50_000),
+    /** Jobs at once within one call. */
+    concurrency: positiveInt.max(64).default(2),
+  })
+  .refine((cron) => cron.secret !== undefined || process.env.NODE_ENV !== 'production', {
+    error: 'in production cron needs a secret of at least 32 characters, or leave cron out',
+    path: ['secret'],
+  });
+
 const common = {
   /** Says whose request it is. Required: there is no default that would be safe. */
   authorize: callable<Authorize>('a function (request) => Promise<userId | null>'),
@@ -77,6 +102,8 @@ const common = {
     .string()
     .regex(/^(?:\/[\w.~-]+)*$/, 'expected "" or a path such as /kit, without a slash at its end')
     .default(''),
+  /** The operator's bearer token, for `/admin`: at least 32 characters. Without one there is no such page. */
+  operatorToken: bearerSecret.optional(),
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock: callable<Clock>('a function () => milliseconds').optional(),
   /** Default: token buckets by the limits, in memory or (on PostgreSQL) in the database. */
@@ -113,6 +140,7 @@ export const serverOptionsSchema = z.strictObject({
   database: object<OpenDatabase>('an open database'),
   blobStore: object<BlobStore>('a blob store'),
   queue: object<Queue>('a queue'),
+  cron: cronSchema.optional(),
 });
 
 /** What {@link createBulkheadServer} takes. */
@@ -128,6 +156,8 @@ export const embeddedOptionsSchema = z.strictObject({
   storeUrl: origin.optional(),
   /** Origins whose pages may use the object store. Default `'*'`: every URL carries its permit. */
   storeAllowedOrigins: z.union([z.literal('*'), z.array(origin)]).default('*'),
+  /** Of `/api/cron/…`: at least 32 characters. Default: no such routes, as workers run here anyway. */
+  cronSecret: bearerSecret.optional(),
   /** Images processed at once. Default: by the workers, 2. */
   processConcurrency: positiveInt.optional(),
   /** Embeddings made at once. Default: by the workers, 2. */

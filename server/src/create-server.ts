@@ -1,10 +1,13 @@
 import { sql } from 'kysely';
+import { createStatusReader } from './admin/status.ts';
+import { logSweep } from './admin/sweep-log.ts';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
 import { createLane } from './embeddings/create-lane.ts';
 import { createTextQueries } from './embeddings/text-queries.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
 import { createAssetView } from './library/asset-view.ts';
+import { createDeadLetters } from './library/dead-letters.ts';
 import { createLibrary } from './library/library.ts';
 import { createSearch } from './library/search.ts';
 import { createStatsReader } from './library/stats.ts';
@@ -69,7 +72,21 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const textQueries = embedder && lane && createTextQueries(embedder, lane, logger);
   const { maxFileBytes } = limits;
   const quotas: Quotas = limits;
+  const deadLetters = createDeadLetters({ db, queue, view, changes: hub });
+  const { cron, operatorToken } = resolved;
   const handle = createApp({
+    deadLetters,
+    status: createStatusReader({ db, queue, deadLetters, clock }),
+    operatorToken,
+    cron: cron && {
+      secret: cron.secret,
+      run: cron.run,
+      bounds: {
+        maxJobs: cron.maxJobs,
+        deadlineMs: cron.deadlineMs,
+        concurrency: cron.concurrency,
+      },
+    },
     authorize,
     issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, quotas, clock }),
     finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, quotas, clock, logger }),
@@ -100,7 +117,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     return report.reservations;
   };
   const sweep = () => {
-    sweeping ??= sweepAll().finally(() => {
+    sweeping ??= logSweep(db, logger, 'uploads', sweepAll).finally(() => {
       sweeping = undefined;
     });
     return sweeping;

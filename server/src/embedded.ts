@@ -8,7 +8,7 @@ import { openEmbeddedDatabase } from './database/embedded-database.ts';
 import { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
 import { createProviderLimiter } from './embeddings/provider-lane.ts';
 import { createPgBossQueue } from './jobs/pg-boss-queue.ts';
-import { createWorkers } from './jobs/workers.ts';
+import { createWorkers, type Workers } from './jobs/workers.ts';
 import { createLogger } from './logging.ts';
 import { type Listening, type ListenOptions, listen } from './node-server.ts';
 
@@ -77,11 +77,15 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       webhooks: resolved.webhooks,
       ...embedding,
       ...(resolved.clock && { clock: resolved.clock }),
+      ...(resolved.operatorToken && { operatorToken: resolved.operatorToken }),
+      ...(resolved.cronSecret && {
+        cron: { secret: resolved.cronSecret, run: (name, bounds) => workers.slice(name, bounds) },
+      }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
       ...(resolved.pressure && { pressure: resolved.pressure }),
     });
     const { processConcurrency, embedConcurrency } = resolved;
-    const workers = createWorkers({
+    const workers: Workers = createWorkers({
       database,
       queue,
       blobs: store,

@@ -8,6 +8,8 @@ const KEEP_ALIVE_MS = 65_000;
 const HEADERS_MS = 30_000;
 /** A JSON body is small; an upload may take as long as the line needs. */
 const API_REQUEST_MS = 120_000;
+/** How often the two above are looked at; Node's own 30 s would double them. */
+const TIMEOUT_CHECK_MS = 1000;
 /** A connection on which nothing moves at all. */
 const STALLED_MS = 120_000;
 
@@ -17,6 +19,13 @@ export interface ListenOptions {
   storePort?: number | undefined;
   /** Default 127.0.0.1: nobody else on the network. */
   host?: string | undefined;
+  /** How long the headers of a request may take. Default 30 s; then the connection is closed. */
+  headersTimeoutMs?: number | undefined;
+  /**
+   * How long a whole request to the API may take to arrive. Default 120 s: 2 MB, the most that is
+   * taken, by a line of 17 KB/s. Uploads to the store have no such limit.
+   */
+  apiRequestTimeoutMs?: number | undefined;
 }
 
 type Handler = (request: Request, node: { incoming: IncomingMessage }) => Promise<Response>;
@@ -40,8 +49,9 @@ export interface Listening {
 /** Serves the API and the object store, each on a port of its own. */
 export async function listen(handlers: Handlers, options: ListenOptions = {}): Promise<Listening> {
   const { apiPort = 0, storePort = 0, host = '127.0.0.1' } = options;
-  const store = createHttpServer(handlers.store, 0);
-  const api = createHttpServer(handlers.api, API_REQUEST_MS);
+  const { headersTimeoutMs = HEADERS_MS, apiRequestTimeoutMs = API_REQUEST_MS } = options;
+  const store = createHttpServer(handlers.store, headersTimeoutMs, 0);
+  const api = createHttpServer(handlers.api, headersTimeoutMs, apiRequestTimeoutMs);
   const storeUrl = await open(store, storePort, host);
   try {
     const apiUrl = await open(api, apiPort, host);
@@ -58,7 +68,11 @@ export async function listen(handlers: Handlers, options: ListenOptions = {}): P
   }
 }
 
-function createHttpServer(handler: Handler, requestTimeout: number): Server {
+function createHttpServer(
+  handler: Handler,
+  headersTimeout: number,
+  requestTimeout: number,
+): Server {
   // Bodies that a handler leaves unread are drained by the handler (see `RequestBody`): the adapter
   // would cut the connection half a second after the answer, which loses the answer on slow lines.
   const listener = getRequestListener(
@@ -73,7 +87,12 @@ function createHttpServer(handler: Handler, requestTimeout: number): Server {
     },
   );
   const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout },
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      headersTimeout,
+      requestTimeout,
+    },
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   server.timeout = STALLED_MS;

@@ -15,6 +15,7 @@ import { silentLogger } from '../src/logging.ts';
 import { photo } from './fixtures/images.ts';
 import { jpeg, promiseOf, putTo, type TestFile } from './fixtures/test-server.ts';
 
+const SECRET = 'a-secret-of-more-than-32-characters-for-both';
 let dir: string;
 let server: EmbeddedServer;
 let listening: Listening;
@@ -24,6 +25,8 @@ const start = async () => {
     dir,
     authorize: async (request) => request.headers.get('x-user'),
     logger: silentLogger,
+    cronSecret: SECRET,
+    operatorToken: SECRET,
   });
   listening = await server.listen();
   await server.start();
@@ -93,6 +96,21 @@ test('a second server on the same directory is refused', async () => {
   await expect(
     createEmbeddedServer({ dir, authorize: async () => null, logger: silentLogger }),
   ).rejects.toThrow(DirectoryLockedError);
+});
+
+test('has the operator’s page and the cron’s routes, beside its own workers', async () => {
+  const headers = { authorization: `Bearer ${SECRET}` };
+  expect((await fetch(`${listening.apiUrl}/admin`)).status).toBe(200);
+  const status = await fetch(`${listening.apiUrl}/admin/api/status`, { headers });
+  expect(await status.json()).toMatchObject({
+    workers: [{ pid: process.pid, isAlive: true }],
+    sweeps: [{ name: 'uploads', error: null }],
+  });
+  const slice = await fetch(`${listening.apiUrl}/api/cron/process-images`, {
+    method: 'POST',
+    headers,
+  });
+  expect(await slice.json()).toMatchObject({ failed: 0, remaining: 0 });
 });
 
 test('the secret is kept, for its owner only, so that URLs outlive a restart', async () => {

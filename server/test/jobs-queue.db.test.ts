@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { createPgBossQueue, type PgBossQueueOptions } from '../src/jobs/pg-boss-queue.ts';
-import { type Job, LeaseLostError, type Queue } from '../src/jobs/queue.ts';
+import type { Queue } from '../src/jobs/queue.ts';
 import { ENGINE, openTestDatabase, run } from './fixtures/databases.ts';
 import { recordingLogger } from './fixtures/recording-logger.ts';
 
@@ -48,43 +48,6 @@ function enqueue(queue: Queue, ids: readonly string[], options?: Parameters<Queu
 const newIds = (count: number) => Array.from({ length: count }, () => randomUUID());
 
 describe('createPgBossQueue', () => {
-  it('delivers every job once, with so many at a time, and counts what waits', async () => {
-    const queue = await startQueue();
-    const ids = newIds(300);
-    await enqueue(queue, ids);
-    expect(await queue.depth('process')).toBe(300);
-    const seen: string[] = [];
-    let inFlight = 0;
-    let most = 0;
-    await queue.work('process', 8, async (job) => {
-      most = Math.max(most, ++inFlight);
-      await sleep(1);
-      seen.push(job.data.assetId);
-      inFlight--;
-    });
-    await vi.waitFor(async () => expect(await queue.depth('process')).toBe(0), 10_000);
-    expect(seen.sort()).toEqual(ids.sort());
-    expect(most).toBe(8);
-  });
-
-  it('enqueues with the caller’s transaction: a rollback takes the jobs with it', async () => {
-    const queue = await startQueue();
-    const [asset = ''] = newIds(1);
-    const failing = database.db.transaction().execute(async (tx) => {
-      await queue.enqueue(tx, 'process', [{ assetId: asset }]);
-      throw new Error('no');
-    });
-    await expect(failing).rejects.toThrow('no');
-    expect(await queue.depth('process')).toBe(0);
-    await enqueue(queue, [asset]);
-    expect(await queue.depth('process')).toBe(1);
-  });
-
-  it('refuses to enqueue before start, where it would wait for ever', async () => {
-    const queue = createPgBossQueue({ database, logger: recordingLogger() });
-    await expect(enqueue(queue, newIds(1))).rejects.toThrow('call start() first');
-  });
-
   it('wakes an idle worker within a fraction of its poll interval', async () => {
     const queue = await startQueue({ pollIntervalMs: 60_000 });
     const latencies: number[] = [];
@@ -101,31 +64,6 @@ describe('createPgBossQueue', () => {
     expect(latencies.sort((a, b) => a - b)[5]).toBeLessThan(200);
   });
 
-  it('delivers a delayed job when it is due, within a second', async () => {
-    const queue = await startQueue();
-    const startedAt = performance.now();
-    let deliveredAt = 0;
-    await queue.work('process', 1, async () => {
-      deliveredAt = performance.now();
-    });
-    await enqueue(queue, newIds(1), { startAfterSeconds: 1.2 });
-    await vi.waitFor(() => expect(deliveredAt).toBeGreaterThan(0), 4000);
-    expect(deliveredAt - startedAt).toBeGreaterThan(1100);
-    expect(deliveredAt - startedAt).toBeLessThan(2300);
-  });
-
-  it('delivers higher priorities first', async () => {
-    const queue = await startQueue();
-    const [ordinary = '', urgent = ''] = newIds(2);
-    await enqueue(queue, [ordinary]);
-    await enqueue(queue, [urgent], { priority: 10 });
-    const order: string[] = [];
-    await queue.work('process', 1, async (job) => {
-      order.push(job.data.assetId);
-    });
-    await vi.waitFor(() => expect(order).toEqual([urgent, ordinary]), 5000);
-  });
-
   it('tells a depth of more than 10,000 as it was counted last, of fewer as it is', async () => {
     const queue = await startQueue();
     await enqueue(queue, newIds(10_000));
@@ -135,17 +73,6 @@ describe('createPgBossQueue', () => {
     await vi.waitFor(async () => expect(await queue.depth('process')).toBe(12_000), 10_000);
     await run(database.db, `delete from pgboss.job`);
     expect(await queue.depth('process')).toBe(0);
-  });
-
-  it('calls a handler that threw again, with a growing attempt', async () => {
-    const queue = await startQueue();
-    const attempts: number[] = [];
-    await queue.work('process', 1, async (job) => {
-      attempts.push(job.attempt);
-      if (job.attempt < 2) throw new Error('boom');
-    });
-    await enqueue(queue, newIds(1));
-    await vi.waitFor(() => expect(attempts).toEqual([1, 2]), 6000);
   });
 
   it('has an attempt written down before it is made: whatever kills the process is counted', async () => {
@@ -167,89 +94,6 @@ describe('createPgBossQueue', () => {
         ]),
       6000,
     );
-  });
-
-  it('never runs two jobs of one asset at the same time', async () => {
-    const queue = await startQueue();
-    const [asset = ''] = newIds(1);
-    await enqueue(queue, [asset, asset, asset]);
-    let inFlight = 0;
-    let most = 0;
-    let count = 0;
-    await queue.work('process', 3, async () => {
-      most = Math.max(most, ++inFlight);
-      await sleep(30);
-      inFlight--;
-      count++;
-    });
-    await vi.waitFor(() => expect(count).toBe(3), 5000);
-    expect(most).toBe(1);
-  });
-
-  it('settles a job with the handler’s transaction, and its next stage in the same', async () => {
-    const queue = await startQueue();
-    const [asset = ''] = newIds(1);
-    let depthsInside: number[] = [];
-    await queue.work('process', 1, async (job) => {
-      await database.db.transaction().execute(async (tx) => {
-        await job.complete(tx);
-        await queue.enqueue(tx, 'embed', [job.data]);
-        const rows = await sql<{ name: string; n: number }>`
-          select name, count(*)::int as n from pgboss.job where state <= 'active' group by name
-        `.execute(tx);
-        depthsInside = rows.rows.map((row) => row.n);
-      });
-    });
-    await enqueue(queue, [asset]);
-    await vi.waitFor(async () => expect(await queue.depth('embed')).toBe(1), 5000);
-    expect(depthsInside).toEqual([1]);
-    expect(await queue.depth('process')).toBe(0);
-    expect(await queue.pending('embed', [asset, randomUUID()])).toEqual(new Set([asset]));
-  });
-
-  it('rolls a late result back when another worker got the job meanwhile', async () => {
-    const queue = await startQueue();
-    const [asset = ''] = newIds(1);
-    let outcome: unknown;
-    let deliveries = 0;
-    await queue.work('process', 1, async (job: Job) => {
-      if (++deliveries > 1) return;
-      // As the monitor does with a lapsed lease: the job is to be delivered again.
-      await sql`update pgboss.job set state = 'retry', start_after = now()
-        where singleton_key = ${asset}`.execute(database.db);
-      outcome = await database.db
-        .transaction()
-        .execute(async (tx) => {
-          await sql`create table late_result (x int)`.execute(tx);
-          await job.complete(tx);
-        })
-        .catch((error: unknown) => error);
-      throw outcome;
-    });
-    await enqueue(queue, [asset]);
-    await vi.waitFor(() => expect(deliveries).toBe(2), 5000);
-    expect(outcome).toBeInstanceOf(LeaseLostError);
-    await expect(sql`select * from late_result`.execute(database.db)).rejects.toThrow('exist');
-  });
-
-  it('gives running jobs back on stop, and the next start delivers them', async () => {
-    const first = await startQueue();
-    const [asset = ''] = newIds(1);
-    let isRunning = false;
-    await first.work('process', 1, async (job) => {
-      isRunning = true;
-      await sleep(60_000, undefined, { signal: job.signal });
-    });
-    await enqueue(first, [asset]);
-    await vi.waitFor(() => expect(isRunning).toBe(true), 2000);
-    await first.stop(20);
-
-    const second = await startQueue();
-    const seen: string[] = [];
-    await second.work('process', 1, async (job) => {
-      seen.push(job.data.assetId);
-    });
-    await vi.waitFor(() => expect(seen).toEqual([asset]), 5000);
   });
 
   it('keeps its tables small: finished jobs are deleted and their space is reused', async () => {

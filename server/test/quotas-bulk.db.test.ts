@@ -36,6 +36,7 @@ function createInstantStore(): BlobStore {
 const queue: Queue = {
   async enqueue() {},
   async work() {},
+  drain: async () => 0,
   depth: async () => 0,
   pending: async () => new Set<string>(),
   async start() {},

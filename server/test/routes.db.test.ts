@@ -50,6 +50,8 @@ describe('who may ask', () => {
     ['GET', `/api/assets/${randomUUID()}`],
     ['POST', `/api/assets/${randomUUID()}/retry-processing`],
     ['GET', '/api/search'],
+    ['GET', '/api/dead-letters'],
+    ['POST', '/api/assets/retry-processing'],
   ];
 
   test.each(routes)('%s %s needs somebody signed in', async (method, path) => {

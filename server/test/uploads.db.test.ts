@@ -397,6 +397,7 @@ describe('finalize', () => {
           if (isBroken) throw new Error('the queue is down');
         },
         work: async () => {},
+        drain: async () => 0,
         depth: async () => 0,
         pending: async () => new Set<string>(),
         start: async () => {},

@@ -33,6 +33,11 @@ const migrations: Record<string, Migration> = {
       for (const statement of BLOBS) await sql.raw(statement).execute(db);
     },
   },
+  '007-admin': {
+    async up(db: Kysely<unknown>) {
+      for (const statement of ADMIN) await sql.raw(statement).execute(db);
+    },
+  },
   '008-scale': assetCountsMigration,
 };
 
@@ -52,6 +57,43 @@ const BLOBS = [
     done_key text not null default '',
     saved_at timestamptz(3)
   )`,
+];
+
+const ADMIN = [
+  // Dead letters by user, in the order of their pages.
+  'create index assets_failed on assets (user_id, created_at desc, id) where failed',
+  `create table workers (
+    id uuid primary key,
+    host text not null,
+    pid integer not null,
+    process_concurrency integer not null,
+    embed_concurrency integer not null,
+    started_at timestamptz(3) not null default now(),
+    seen_at timestamptz(3) not null default now()
+  )`,
+  `create table sweep_runs (
+    name text primary key,
+    ran_at timestamptz(3) not null,
+    swept integer not null,
+    error text
+  )`,
+  // Jobs of a queue that is not in this database: see `createVercelQueue`.
+  `create table job_outbox (
+    id uuid primary key,
+    name text not null,
+    asset_id text not null,
+    priority integer not null default 0,
+    due_at timestamptz(3) not null,
+    publish_count integer not null default 0,
+    publishing_until timestamptz(3),
+    published_at timestamptz(3),
+    claim integer not null default 0,
+    claimed_until timestamptz(3),
+    created_at timestamptz(3) not null default clock_timestamp()
+  )`,
+  'create index job_outbox_unpublished on job_outbox (created_at) where published_at is null',
+  'create index job_outbox_due on job_outbox (name, priority desc, created_at)',
+  'create index job_outbox_asset on job_outbox (name, asset_id)',
 ];
 
 const INITIAL = [

@@ -1,5 +1,6 @@
 import type { FileProblem } from 'bulkhead/protocol';
 import type { ColumnType, Generated, Kysely, RawBuilder, Selectable, Transaction } from 'kysely';
+import type { JobName } from '../jobs/queue.ts';
 
 /** `int8` columns are JavaScript numbers on every engine: sizes and versions stay below 2^53. */
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -119,6 +120,44 @@ export interface SweepsTable {
   saved_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
 }
 
+/** A process that works here; for the operator to see. */
+export interface WorkersTable {
+  id: string;
+  host: string;
+  pid: number;
+  process_concurrency: number;
+  embed_concurrency: number;
+  started_at: GeneratedTimestamp;
+  seen_at: GeneratedTimestamp;
+}
+
+/** The last run of each sweep; for the operator to see. */
+export interface SweepRunsTable {
+  name: string;
+  ran_at: Timestamp;
+  swept: number;
+  /** The class of its failure. */
+  error: string | null;
+}
+
+/** Jobs whose deliveries come from elsewhere. A row is an unfinished job; see `createJobOutbox`. */
+export interface JobOutboxTable {
+  id: string;
+  name: JobName;
+  asset_id: string;
+  priority: Generated<number>;
+  due_at: Timestamp;
+  /** Which message of this job is meant: part of its idempotency key. */
+  publish_count: Generated<number>;
+  /** Another process is publishing it until then. */
+  publishing_until: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  published_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  /** Grows with every claim: the fencing token. */
+  claim: Generated<number>;
+  claimed_until: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  created_at: GeneratedTimestamp;
+}
+
 export interface Schema {
   sweeps: SweepsTable;
   uploads: UploadsTable;
@@ -128,6 +167,9 @@ export interface Schema {
   embeddings: EmbeddingsTable;
   embedding_usage: EmbeddingUsageTable;
   embedding_predictions: EmbeddingPredictionsTable;
+  workers: WorkersTable;
+  sweep_runs: SweepRunsTable;
+  job_outbox: JobOutboxTable;
 }
 
 export type Database = Kysely<Schema>;

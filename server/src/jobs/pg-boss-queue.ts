@@ -2,6 +2,7 @@ import { fromKysely, PgBoss } from 'pg-boss';
 import type { OpenDatabase } from '../database/open-database.ts';
 import type { Logger } from '../logging.ts';
 import { type ClaimedJob, type JobLoop, type JobSource, startJobLoop } from './job-loop.ts';
+import { runJobSlice } from './job-slice.ts';
 import { createPgBossDatabase } from './pg-boss-database.ts';
 import type { EnqueueOptions, JobData, JobName, Queue } from './queue.ts';
 
@@ -160,6 +161,12 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
         gate,
       });
       loops.set(name, [...(loops.get(name) ?? []), loop]);
+    },
+
+    async drain(name, drainOptions) {
+      assertStarted();
+      const source = createSource(boss, name);
+      return runJobSlice({ ...drainOptions, name, source, logger, heartbeatMs: HEARTBEAT_MS });
     },
 
     async depth(name) {

@@ -39,6 +39,19 @@ export interface EnqueueOptions {
   priority?: number;
 }
 
+/** The bounds of a slice of work. */
+export interface DrainOptions {
+  /** Jobs taken at most. */
+  maxJobs: number;
+  /** What runs after so long is aborted and given back. */
+  deadlineMs: number;
+  /** Jobs at once. */
+  concurrency: number;
+  handler: (job: Job) => Promise<void>;
+  /** Takes no more than it admits; one that stays shut for too long ends the slice. */
+  gate?: JobGate | undefined;
+}
+
 /**
  * The job engine. Delivery is at least once: handlers are idempotent. A handler that throws is
  * called again with backoff; one that wants another schedule enqueues the next attempt itself and
@@ -54,6 +67,11 @@ export interface Queue {
     handler: (job: Job) => Promise<void>,
     gate?: JobGate,
   ): Promise<void>;
+  /**
+   * Takes jobs that are due, oldest first, until there are none or a bound is met, and answers how
+   * many those were: for hosts that run no worker. Beside workers and other calls, each job is taken once.
+   */
+  drain(name: JobName, options: DrainOptions): Promise<number>;
   /** Jobs waiting or running: exact up to 10,000; of more, as they were two seconds ago at most. */
   depth(name: JobName): Promise<number>;
   /**

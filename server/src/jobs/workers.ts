@@ -9,12 +9,14 @@ import type { Logger } from '../logging.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { Random } from './backoff.ts';
 import { createImageEmbedder } from './embed-image.ts';
+import { createJobSlices, type JobSlices } from './job-slices.ts';
 import { createJobSummary } from './job-summary.ts';
 import { createImageProcessor } from './process-image.ts';
 import type { Queue } from './queue.ts';
 import { enqueueReembedding } from './re-embed.ts';
 import { recoverStranded } from './recover.ts';
 import type { WorkerContext } from './worker-context.ts';
+import { createWorkerRegistry } from './worker-registry.ts';
 
 export interface WorkersOptions {
   database: OpenDatabase;
@@ -46,6 +48,8 @@ export interface WorkersOptions {
 export interface Workers {
   /** Re-enqueues what has no job, then takes jobs of both stages. */
   start(): Promise<void>;
+  /** A bounded slice of one stage's work, for hosts that run no worker; see `createJobSlices`. */
+  slice: JobSlices;
   /** Stops the queue: running jobs get `graceMs`, then are given back to be delivered again. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -87,12 +91,15 @@ export function createWorkers(options: WorkersOptions): Workers {
       logger.error({ err: error, model }, '[Jobs] embedding anew could not be enqueued');
     }
   };
+  const registry = createWorkerRegistry(db, logger);
   return {
+    slice: createJobSlices({ context, lane, reembed }),
     async start() {
       const recovered = await recoverStranded(db, queue);
       if (recovered > 0) {
         logger.warn({ recovered }, `[Jobs] re-enqueued ${recovered} assets that had no job`);
       }
+      await registry.start({ process: processConcurrency, embed: embedConcurrency });
       await queue.work('process', processConcurrency, createImageProcessor(context));
       await queue.work('embed', embedConcurrency, createImageEmbedder(context, lane), lane);
       reembedding = reembed();
@@ -101,6 +108,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       stopping.abort();
       await reembedding;
       await queue.stop(graceMs);
+      await registry.stop();
       context.summary.flush();
     },
   };

@@ -11,10 +11,12 @@ import {
   uploadUrlsRequestSchema,
 } from 'bulkhead/protocol';
 import { type Context, Hono } from 'hono';
+import type { StatusReader } from '../admin/status.ts';
 import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import type { Clock } from '../clock.ts';
 import { isUnavailable } from '../database/database-failure.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
+import type { DeadLetters } from '../library/dead-letters.ts';
 import type { Library } from '../library/library.ts';
 import type { Search } from '../library/search.ts';
 import type { StatsReader } from '../library/stats.ts';
@@ -24,7 +26,10 @@ import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
+import { mountAdminRoutes } from './admin-routes.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
+import { type CronParts, mountCronRoutes } from './cron-routes.ts';
+import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
 import { mountWebhooks, type Webhook } from './webhooks.ts';
@@ -39,6 +44,10 @@ export interface AppParts {
   stats: StatsReader;
   hub: ChangeHub;
   rateLimiter: RateLimiter;
+  deadLetters: DeadLetters;
+  status: StatusReader;
+  operatorToken: string | undefined;
+  cron: CronParts | undefined;
   logger: Logger;
   clock: Clock;
   /** Resolves while the server can work; a rejection is answered with 503. */
@@ -212,6 +221,9 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
   });
 
   mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
+  mountDeadLetterRoutes(app, { ...parts, guard, takeToken });
+  mountCronRoutes(app, parts);
+  mountAdminRoutes(app, parts);
 
   // A route that exists, asked by another method: after the routes, so that it gets the rest.
   const methods = new Map<string, Set<string>>();
