@@ -65,7 +65,10 @@ export function createDecoderPool(options: DecoderPoolOptions): ImageDecoder {
   }
 
   function giveBack(child: DecoderProcess): void {
-    if (isClosed || !child.isUsable()) return retire(child);
+    if (isClosed || !child.isUsable()) {
+      retire(child);
+      return;
+    }
     const timer = setTimeout(() => {
       const at = idle.findIndex((entry) => entry.child === child);
       if (at >= 0) idle.splice(at, 1);

@@ -91,10 +91,8 @@ async function storeDerivatives(
 ): Promise<Result> {
   const image = imageKey(asset.key, main.contentType);
   const thumbnail = thumbnailKey(asset.key);
-  await Promise.all([
-    blobs.write(image, main.bytes, main.contentType),
-    blobs.write(thumbnail, small.bytes, small.contentType),
-  ]);
+  await blobs.write(image, main.bytes, main.contentType);
+  await blobs.write(thumbnail, small.bytes, small.contentType);
   const size = { width, height, mimeType };
   return { job, userId: asset.user_id, assetId: asset.id, ...size, image, thumbnail };
 }
