@@ -17,8 +17,8 @@ import { createPgBossQueue } from '../../server/src/jobs/pg-boss-queue.ts';
 import type { Queue } from '../../server/src/jobs/queue.ts';
 import { createWorkers } from '../../server/src/jobs/workers.ts';
 import { silentLogger } from '../../server/src/logging.ts';
+import { POISON_DECODER, POISONS } from '../../server/test/fixtures/poison-images.ts';
 import type { EngineName } from './options.ts';
-import { POISON } from './poison-decoder.ts';
 
 const USER = 'ada';
 
@@ -66,7 +66,7 @@ export async function runWorker(options: WorkerRunOptions): Promise<number> {
       logger: silentLogger,
       processConcurrency: concurrency,
       ...(poison > 0 && {
-        decoder: { script: new URL('./poison-decoder.ts', import.meta.url) },
+        decoder: { script: POISON_DECODER },
       }),
     });
     await workers.start();
@@ -74,7 +74,7 @@ export async function runWorker(options: WorkerRunOptions): Promise<number> {
       const warm = await store(bench, paths.slice(0, concurrency));
       await enqueue(bench, warm);
       await done.reaches(concurrency);
-      const poisoned = await store(bench, paths.slice(0, poison), POISON);
+      const poisoned = await store(bench, paths.slice(0, poison), Buffer.from(POISONS.crash));
       const originals = await store(bench, paths);
       const startedAt = performance.now();
       await enqueue(bench, [...poisoned, ...originals]);

@@ -92,7 +92,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
 
   return {
     pid: child.pid,
-    isUsable: () => !isWorn && isAlive(child) && child.connected,
+    isUsable: () => !isWorn && !child.killed && isAlive(child) && child.connected,
     async render(bytes, signal) {
       signal.throwIfAborted();
       if (failure && child.pid === undefined) {
@@ -116,9 +116,12 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
       child.channel?.ref();
       try {
         const request: DecodeRequest = { bytes, limits };
-        // What cannot be sent has nobody to answer it: 'exit' says so.
         child.send(request, (error) => {
-          if (error) failure ??= error;
+          if (!error) return;
+          // It ended before it had the image, which is not to blame.
+          const detail =
+            'The server could not process the image: its decoder ended before it began';
+          task?.reject(new ImageError('processing_failed', detail, { cause: error }));
         });
         return await answer;
       } finally {
