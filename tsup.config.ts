@@ -121,7 +121,11 @@ export default defineConfig([
   },
   {
     ...shared,
-    entry: entriesOf(server, './server/'),
+    // The decoder's children run a script of its own, beside what starts them.
+    entry: {
+      ...entriesOf(server, './server/'),
+      'decoder-child': 'server/src/images/decoder-child.ts',
+    },
     format: 'esm',
     platform: 'node',
     target: 'node22',

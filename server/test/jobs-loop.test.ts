@@ -10,16 +10,21 @@ function fakeSource(ids: readonly string[]) {
   const waiting = ids.map((id): ClaimedJob => ({ id, retryCount: 0, data: { assetId: id } }));
   const settled = new Map<string, string>();
   const lost = new Set<string>();
-  const settle = (how: string) => async (job: ClaimedJob) => {
-    if (lost.has(job.id)) return false;
-    settled.set(job.id, how);
-    return true;
+  const settle = (how: string) => async (jobs: readonly ClaimedJob[]) => {
+    const held = jobs.filter((job) => !lost.has(job.id)).map((job) => job.id);
+    for (const id of held) settled.set(id, how);
+    return new Set(held);
   };
+  const giveBack = settle('given back');
   const source = {
     fetch: vi.fn(async (limit: number) => waiting.splice(0, limit)),
-    complete: vi.fn(settle('completed')),
-    fail: vi.fn(settle('given back')),
-    touch: vi.fn(async (job: ClaimedJob) => !lost.has(job.id)),
+    complete: vi.fn<JobSource['complete']>(settle('completed')),
+    fail: vi.fn(async (job: ClaimedJob) => (await giveBack([job])).has(job.id)),
+    release: vi.fn(async (jobs: readonly ClaimedJob[]) => void (await settle('released')(jobs))),
+    touch: vi.fn(
+      async (jobs: readonly ClaimedJob[]) =>
+        new Set(jobs.map((job) => job.id).filter((id) => !lost.has(id))),
+    ),
   } satisfies JobSource;
   return { source, waiting, settled, lost };
 }
@@ -177,6 +182,29 @@ describe('the job loop', () => {
     expect(source.complete.mock.calls[0]).toContain(tx);
   });
 
+  it('settles jobs that share a transaction in one call, and refuses only those it lost', async () => {
+    const { source, settled, lost } = fakeSource(['a', 'b', 'c']);
+    lost.add('b');
+    const tx = {} as Parameters<Job['complete']>[0];
+    const outcomes = new Map<string, unknown>();
+    const handler = async (job: Job) => {
+      await job.complete(tx).then(
+        () => outcomes.set(job.id, 'held'),
+        (error: unknown) => {
+          outcomes.set(job.id, error);
+          throw error;
+        },
+      );
+    };
+    start(source, handler, { concurrency: 3 });
+    await vi.waitFor(() => expect(outcomes.size).toBe(3));
+    expect(outcomes.get('a')).toBe('held');
+    expect(outcomes.get('b')).toBeInstanceOf(LeaseLostError);
+    expect(outcomes.get('c')).toBe('held');
+    expect(source.complete).toHaveBeenCalledTimes(1);
+    expect([...settled.keys()]).toEqual(['a', 'c']);
+  });
+
   it('aborts the handler when a heartbeat finds the lease lost, and settles nothing', async () => {
     const { source, settled, lost } = fakeSource(['a']);
     let reason: unknown;
@@ -225,12 +253,16 @@ describe('the job loop', () => {
     const { loop } = start(source, wait, { concurrency: 2, heartbeatMs: 15 });
     await vi.waitFor(() => expect(waiting).toHaveLength(4));
     await vi.waitFor(() => {
-      const touched = new Set(source.touch.mock.calls.map(([job]) => job.id));
+      const touched = new Set(
+        source.touch.mock.calls.flatMap(([jobs]) => jobs.map((job) => job.id)),
+      );
       expect(touched.size).toBe(8);
     });
     await loop.stop(0);
     expect(settled.size).toBe(8);
-    expect(new Set(settled.values())).toEqual(new Set(['given back']));
+    const how = [...settled.values()].sort();
+    // Those that ran were delivered; those that waited were not, which does not count.
+    expect(how).toEqual([...Array(2).fill('given back'), ...Array(6).fill('released')]);
     expect(waiting).toHaveLength(4);
   });
 
@@ -250,7 +282,9 @@ describe('the job loop', () => {
     lost.add('ahead');
     source.touch.mockClear();
     await vi.waitFor(() =>
-      expect(source.touch.mock.calls.map(([job]) => job.id)).toContain('ahead'),
+      expect(source.touch.mock.calls.flatMap(([jobs]) => jobs.map((job) => job.id))).toContain(
+        'ahead',
+      ),
     );
     await sleep(5);
     release();

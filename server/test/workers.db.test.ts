@@ -250,7 +250,7 @@ describe('processing that fails for a while', () => {
 
   it('is final when the image’s worker dies again and again', async () => {
     const id = await finalizeUpload(bench, await jpeg(1));
-    await run(database.db, 'update pgboss.job set retry_count = 20, started_on = now()');
+    await run(database.db, 'update pgboss.job set retry_count = 8, started_on = now()');
     await startWorkers();
     await eventually(id, { failed: true, processing_error: { code: 'max_retries_exceeded' } });
   });

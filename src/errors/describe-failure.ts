@@ -23,6 +23,8 @@ const ADVICE: Partial<Record<UploadErrorCode, string>> = {
   undecodable: 'The image is damaged or cut off. Export or copy it again, then add the new file.',
   too_many_pixels:
     'The image has more pixels than the library takes. Make it smaller, then add it again.',
+  decoder_crashed:
+    'The image crashes the decoder, or takes too much time or memory. Export it again, then add the new file.',
   unauthenticated: 'You are signed out. Sign in again, then retry.',
   rate_limited: 'Too many uploads at once. Retry in a minute.',
   internal: 'The server failed. Retry in a moment.',

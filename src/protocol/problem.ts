@@ -58,6 +58,11 @@ export const PROBLEMS = {
   // Processing and embedding, as recorded on the asset
   undecodable: { status: 422, isRetryable: false, title: 'The image is damaged' },
   too_many_pixels: { status: 422, isRetryable: false, title: 'The image has too many pixels' },
+  decoder_crashed: {
+    status: 422,
+    isRetryable: false,
+    title: 'The image cannot be decoded safely',
+  },
   missing_blob: { status: 410, isRetryable: true, title: 'The stored bytes are gone' },
   processing_failed: { status: 500, isRetryable: true, title: 'Processing failed' },
   embedding_failed: { status: 500, isRetryable: true, title: 'Embedding failed' },

@@ -5,6 +5,7 @@ export type FailedUpload = Extract<Upload, { readonly failure: UploadFailure }>;
 
 /** Trying again the same bytes gives the same answer; the words say what to do instead. */
 const HOPELESS: ReadonlySet<UploadErrorCode> = new Set([
+  'decoder_crashed',
   'empty_file',
   'file_too_large',
   'file_unreadable',
@@ -32,7 +33,7 @@ const HEADINGS: Partial<Record<UploadErrorCode, Words>> = {
   },
   unsupported_type: {
     what: 'Not a type this library takes.',
-    advice: 'Export it as JPEG, PNG, WebP, AVIF or GIF.',
+    advice: 'Export it as JPEG, PNG, WebP, AVIF, GIF or HEIC.',
   },
   invalid_name: {
     what: 'The file name cannot be stored.',

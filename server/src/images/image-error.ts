@@ -1,10 +1,14 @@
-/** Codes as on the wire; `processing_failed` is the one that may pass when tried again. */
+/**
+ * Codes as on the wire. `processing_failed` and `decoder_crashed` may pass when tried again, the second
+ * a few times only.
+ */
 export type ImageErrorCode =
   | 'undecodable'
   | 'too_many_pixels'
   | 'svg_refused'
   | 'not_an_image'
-  | 'processing_failed';
+  | 'processing_failed'
+  | 'decoder_crashed';
 
 /** Why an image could not be rendered. The message is written for the person who uploaded it. */
 export class ImageError extends Error {
@@ -17,7 +21,7 @@ export class ImageError extends Error {
 
   /** True when the same bytes may succeed later: the machine was short of something. */
   get isTransient(): boolean {
-    return this.code === 'processing_failed';
+    return this.code === 'processing_failed' || this.code === 'decoder_crashed';
   }
 }
 

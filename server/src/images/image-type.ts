@@ -1,7 +1,7 @@
 import { fileTypeFromBuffer } from 'file-type';
 import { ImageError } from './image-error.ts';
 
-/** What the server decodes. HEIC passes here so that it is refused by name, in `renderImage`. */
+/** What the server decodes. */
 const IMAGE_TYPES = new Map([
   ['image/jpeg', 'image/jpeg'],
   ['image/png', 'image/png'],

@@ -1,6 +1,8 @@
+import { decodeHeic, tooManyPixels } from './decode-heic.ts';
 import { sharp } from './image-engine.ts';
-import { ImageError, toImageError } from './image-error.ts';
+import { toImageError } from './image-error.ts';
 import { sniffImageType } from './image-type.ts';
+import { withPngProfile } from './png-profile.ts';
 
 /** Bounds of the work on one image. */
 export interface RenderLimits {
@@ -9,6 +11,11 @@ export interface RenderLimits {
    * at most some 400 MB when a format forces a full decode. A header alone decides.
    */
   maxPixels: number;
+  /**
+   * Most pixels of a HEIC picture. Default 50 million, what the largest phone cameras take: every
+   * pixel of it is decoded, and held three times over.
+   */
+  maxHeicPixels: number;
   /** Longest edge of the main image, in pixels. Default 1600: fills a laptop screen. */
   mainEdge: number;
   /** Longest edge of the thumbnail, in pixels. Default 256. */
@@ -22,6 +29,7 @@ export interface RenderLimits {
 
 export const DEFAULT_RENDER_LIMITS: Readonly<RenderLimits> = Object.freeze({
   maxPixels: 100_000_000,
+  maxHeicPixels: 50_000_000,
   mainEdge: 1600,
   thumbnailEdge: 256,
   timeoutSeconds: 60,
@@ -63,10 +71,14 @@ export async function renderImage(
   const bounds = { ...DEFAULT_RENDER_LIMITS, ...limits };
   signal?.throwIfAborted();
   const sniffed = await sniffImageType(bytes);
-  const header = await readHeader(bytes, sniffed, bounds.maxPixels);
+  const { profile, ...header } = await readHeader(bytes, sniffed, bounds);
   signal?.throwIfAborted();
   try {
-    const raw = dropOpaqueAlpha(await decode(bytes, bounds));
+    const raw = dropOpaqueAlpha(
+      isHeic(header.mimeType)
+        ? await decodeHeicTo(bytes, bounds, profile)
+        : await decode(bytes, bounds),
+    );
     signal?.throwIfAborted();
     const main = await encodeMain(raw);
     signal?.throwIfAborted();
@@ -78,29 +90,43 @@ export async function renderImage(
   }
 }
 
+interface Header {
+  width: number;
+  height: number;
+  mimeType: string;
+  /** ICC profile of a HEIC picture, which its decoder leaves out. */
+  profile?: Uint8Array;
+}
+
 /** Reads the header only, so that a bomb is refused before a single pixel is decoded. */
 async function readHeader(
   bytes: Uint8Array,
   sniffed: string,
-  maxPixels: number,
-): Promise<{ width: number; height: number; mimeType: string }> {
+  bounds: RenderLimits,
+): Promise<Header> {
   const metadata = await sharp(bytes, { limitInputPixels: false, failOn: 'none' })
     .metadata()
     .catch((error: unknown) => {
-      throw sniffed.startsWith('image/hei') ? heicRefused() : toImageError(error);
+      throw toImageError(error);
     });
   // HEIC and AVIF share the container: what is inside decides, not the brand.
-  if (metadata.compression === 'hevc') throw heicRefused();
-  const mimeType = metadata.compression === 'av1' ? 'image/avif' : sniffed;
-  if (mimeType.startsWith('image/hei')) throw heicRefused();
-  const { width, height } = metadata.autoOrient;
-  if (width * height > maxPixels) {
-    throw new ImageError(
-      'too_many_pixels',
-      `The image has ${width} × ${height} pixels; at most ${maxPixels / 1e6} million are taken`,
-    );
-  }
-  return { width, height, mimeType };
+  const mimeType = typeOf(sniffed, metadata.compression);
+  const maxPixels = isHeic(mimeType) ? bounds.maxHeicPixels : bounds.maxPixels;
+  // Of HEIC, what the container says: it was turned by that already, and EXIF does not count.
+  const size = isHeic(mimeType) ? metadata : metadata.autoOrient;
+  if (size.width * size.height > maxPixels) throw tooManyPixels(size, maxPixels);
+  const header = { width: size.width, height: size.height, mimeType };
+  return isHeic(mimeType) && metadata.icc ? { ...header, profile: metadata.icc } : header;
+}
+
+function typeOf(sniffed: string, compression: string | undefined): string {
+  if (compression === 'av1') return 'image/avif';
+  if (compression === 'hevc') return sniffed === 'image/heif' ? sniffed : 'image/heic';
+  return sniffed;
+}
+
+function isHeic(mimeType: string): boolean {
+  return mimeType === 'image/heic' || mimeType === 'image/heif';
 }
 
 /**
@@ -118,6 +144,29 @@ async function decode(bytes: Uint8Array, bounds: RenderLimits): Promise<RawImage
     })
     .toColourspace('srgb')
     .timeout({ seconds: bounds.timeoutSeconds })
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+}
+
+/** Turned by its decoder already. Resized first: the profile is then applied to few pixels. */
+async function decodeHeicTo(
+  bytes: Uint8Array,
+  bounds: RenderLimits,
+  profile: Uint8Array | undefined,
+): Promise<RawImage> {
+  const { data, width, height } = await decodeHeic(bytes, bounds.maxHeicPixels);
+  const resized = sharp(data, { raw: { width, height, channels: 4 } })
+    .resize({
+      width: bounds.mainEdge,
+      height: bounds.mainEdge,
+      fit: 'inside',
+      withoutEnlargement: true,
+    })
+    .timeout({ seconds: bounds.timeoutSeconds });
+  if (!profile) return resized.raw().toBuffer({ resolveWithObject: true });
+  const png = await resized.png({ compressionLevel: 0 }).toBuffer();
+  return sharp(withPngProfile(png, profile))
+    .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true });
 }
@@ -150,11 +199,4 @@ function encodeThumbnail(raw: RawImage, edge: number): Promise<Buffer> {
     .resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
     .webp({ quality: 75, effort: 2 })
     .toBuffer();
-}
-
-function heicRefused(): ImageError {
-  return new ImageError(
-    'undecodable',
-    'HEIC needs a decoder this server does not have. Save the picture as JPEG or WebP',
-  );
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tx } from '../database/schema.ts';
 import type { Logger } from '../logging.ts';
+import { gather } from './gather.ts';
 import type { JobGate } from './job-gate.ts';
 import { type Job, type JobData, type JobName, LeaseLostError } from './queue.ts';
 import { createWakeSignal } from './wake-signal.ts';
@@ -12,15 +13,18 @@ export interface ClaimedJob {
   data: JobData;
 }
 
-/** What the loop needs of the job engine. Each call answers whether the claim still held. */
+/** What the loop needs of the job engine. */
 export interface JobSource {
   /** In the order in which they are to be started. */
   fetch(limit: number): Promise<ClaimedJob[]>;
-  complete(job: ClaimedJob, tx?: Tx): Promise<boolean>;
+  /** Settles them in one statement. @returns the ids of those whose claim still held */
+  complete(jobs: readonly ClaimedJob[], tx?: Tx): Promise<ReadonlySet<string>>;
   /** Gives the job back, to be delivered again after the queue's backoff. */
   fail(job: ClaimedJob, error: unknown): Promise<boolean>;
-  /** Renews a lease. */
-  touch(job: ClaimedJob): Promise<boolean>;
+  /** Gives back jobs that nobody started: at once, and without counting the delivery. */
+  release(jobs: readonly ClaimedJob[]): Promise<void>;
+  /** Renews leases. @returns the ids of those whose claim still held */
+  touch(jobs: readonly ClaimedJob[]): Promise<ReadonlySet<string>>;
 }
 
 export interface JobLoopOptions {
@@ -82,6 +86,9 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
   let hasMore = false;
   const signal = createWakeSignal();
   let isStopping = false;
+  const completeAlone = completer();
+  /** Of each transaction that settles jobs: those asked for together are settled together. */
+  const completeIn = new WeakMap<Tx, (job: ClaimedJob) => Promise<boolean>>();
 
   const heartbeat = setInterval(() => void renewLeases(), options.heartbeatMs);
   const pumping = pump();
@@ -155,14 +162,23 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
         attempt: job.retryCount + 1,
         signal: controller.signal,
         async complete(tx) {
-          if (!(await source.complete(job, tx))) throw lose(entry);
+          const complete = completeIn.get(tx) ?? completer(tx);
+          completeIn.set(tx, complete);
+          if (!(await complete(job))) throw lose(entry);
           entry.isSettled = true;
         },
       });
-      if (!entry.isSettled && !(await source.complete(job))) throw lose(entry);
+      if (!entry.isSettled && !(await completeAlone(job))) throw lose(entry);
     } catch (error) {
       await giveBack(entry, error);
     }
+  }
+
+  function completer(tx?: Tx): (job: ClaimedJob) => Promise<boolean> {
+    return gather(async (jobs) => {
+      const held = await source.complete(jobs, tx);
+      return jobs.map((job) => held.has(job.id));
+    });
   }
 
   async function giveBack(entry: Running, error: unknown): Promise<void> {
@@ -195,23 +211,26 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
 
   async function renewLeases(): Promise<void> {
     try {
-      for (const entry of [...running]) {
-        const isHeld = await source.touch(entry.job);
-        if (!isHeld && !entry.isSettled && running.has(entry)) lose(entry);
+      const [entries, waiting] = [[...running], [...ahead]];
+      const jobs = [...entries.map((entry) => entry.job), ...waiting];
+      if (jobs.length === 0) return;
+      const held = await source.touch(jobs);
+      for (const entry of entries) {
+        if (!held.has(entry.job.id) && !entry.isSettled && running.has(entry)) lose(entry);
       }
-      for (const job of [...ahead]) {
-        if (!(await source.touch(job))) ahead = ahead.filter((other) => other !== job);
-      }
+      ahead = ahead.filter((job) => held.has(job.id) || !waiting.includes(job));
     } catch (error) {
       logger.warn({ job: name, err: error }, '[Jobs] cannot renew leases');
     }
   }
 
   async function giveBackAhead(): Promise<void> {
-    const error = new WorkerStoppingError('The worker is stopping');
     const unstarted = ahead;
     ahead = [];
-    await Promise.all(unstarted.map((job) => source.fail(job, error).catch(() => {})));
+    if (unstarted.length === 0) return;
+    await source.release(unstarted).catch((error: unknown) => {
+      logger.warn({ job: name, err: error }, '[Jobs] cannot give jobs back; their leases run out');
+    });
   }
 
   return {

@@ -145,14 +145,12 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
           if (candidates.length < CANDIDATES || claimed === 0) return jobs;
         }
       },
-      async complete(job, tx = db as Tx) {
-        const { id, claim } = held(job);
-        const { numDeletedRows } = await tx
-          .deleteFrom('job_outbox')
-          .where('id', '=', id)
-          .where('claim', '=', claim)
-          .executeTakeFirst();
-        return numDeletedRows === 1n;
+      async complete(jobs, tx = db as Tx) {
+        const { rows } = await sql<{ id: string }>`
+          delete from job_outbox using ${claimsOf(jobs)}
+          where job_outbox.id = held.id and job_outbox.claim = held.claim
+          returning job_outbox.id`.execute(tx);
+        return new Set(rows.map((row) => row.id));
       },
       async fail(job) {
         const { id, claim } = held(job);
@@ -165,15 +163,19 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
           .executeTakeFirst();
         return numUpdatedRows === 1n;
       },
-      async touch(job) {
-        const { id, claim } = held(job);
-        const { numUpdatedRows } = await db
-          .updateTable('job_outbox')
-          .set({ claimed_until: inSeconds(leaseSeconds) })
-          .where('id', '=', id)
-          .where('claim', '=', claim)
-          .executeTakeFirst();
-        return numUpdatedRows === 1n;
+      async touch(jobs) {
+        const { rows } = await sql<{ id: string }>`
+          update job_outbox set claimed_until = ${inSeconds(leaseSeconds)} from ${claimsOf(jobs)}
+          where job_outbox.id = held.id and job_outbox.claim = held.claim
+          returning job_outbox.id`.execute(db);
+        return new Set(rows.map((row) => row.id));
+      },
+      async release(jobs) {
+        // As if never claimed: the number of the claim is free again.
+        await sql`
+          update job_outbox set claimed_until = null, claim = job_outbox.claim - 1
+          from ${claimsOf(jobs)}
+          where job_outbox.id = held.id and job_outbox.claim = held.claim`.execute(db);
       },
     }),
 
@@ -253,4 +255,12 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
       return new Set(rows.map((row) => row.asset_id));
     },
   };
+}
+
+/** As a table `held (id, claim)`. */
+function claimsOf(jobs: readonly ClaimedJob[]) {
+  const claims = jobs.map(held);
+  return sql`unnest(
+    ${claims.map(({ id }) => id)}::uuid[], ${claims.map(({ claim }) => claim)}::int[]
+  ) as held (id, claim)`;
 }

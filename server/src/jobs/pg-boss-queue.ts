@@ -230,10 +230,21 @@ function createSource(boss: PgBoss, name: JobName): JobSource {
         (a, b) => b.priority - a.priority || a.createdOn.getTime() - b.createdOn.getTime(),
       );
     },
-    complete: async (job, tx) =>
-      hadEffect(await boss.complete(name, claimOf(job), null, tx && { db: fromKysely(tx) })),
-    fail: async (job, error) => hadEffect(await boss.fail(name, claimOf(job), describe(error))),
-    touch: async (job) => hadEffect(await boss.touch(name, claimOf(job))),
+    complete: async (jobs, tx) =>
+      settledIds(await boss.complete(name, jobs.map(claimOf), null, tx && { db: fromKysely(tx) })),
+    fail: async (job, error) =>
+      settledIds(await boss.fail(name, claimOf(job), describe(error))).has(job.id),
+    touch: async (jobs) => settledIds(await boss.touch(name, jobs.map(claimOf))),
+    async release(jobs) {
+      // As if never claimed. Nobody works on them, so the same retry count may be claimed again.
+      await boss.getDb().executeSql(
+        `update ${SCHEMA}.job set state = 'created', started_on = null, heartbeat_on = null
+         from unnest($2::uuid[], $3::int[]) as claim (id, retries)
+         where job.name = $1 and job.id = claim.id and job.retry_count = claim.retries
+           and job.state = 'active'`,
+        [name, jobs.map((job) => job.id), jobs.map((job) => job.retryCount)],
+      );
+    },
   };
 }
 
@@ -242,9 +253,9 @@ function claimOf(job: ClaimedJob): { id: string; retryCount: number } {
   return { id: job.id, retryCount: job.retryCount };
 }
 
-/** pg-boss answers how many jobs a command touched, though its types do not say so. */
-function hadEffect(response: { affected?: number }): boolean {
-  return response.affected === 1;
+/** pg-boss answers which jobs a command touched, though its types do not say so. */
+function settledIds(response: { settled?: string[] }): ReadonlySet<string> {
+  return new Set(response.settled);
 }
 
 function describe(error: unknown): { message: string } {

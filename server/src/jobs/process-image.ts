@@ -1,17 +1,33 @@
 import type { FileProblem } from 'bulkhead/protocol';
+import { sql } from 'kysely';
 import { BlobNotFoundError } from '../blobs/blob-store.ts';
 import { imageKey, thumbnailKey } from '../blobs/keys.ts';
+import { createLimit } from '../concurrency.ts';
 import { changeAssets, changed } from '../database/change-assets.ts';
-import type { AssetRow } from '../database/schema.ts';
+import type { AssetRow, Tx } from '../database/schema.ts';
 import { ImageError } from '../images/image-error.ts';
-import { type RenderedImage, renderImage } from '../images/render-image.ts';
+import type { RenderedImage } from '../images/render-image.ts';
 import { PROCESSING_DELAYS_SECONDS, retryDelaySeconds } from './backoff.ts';
+import { gather } from './gather.ts';
 import { nameFailure } from './name-failure.ts';
 import type { Job } from './queue.ts';
 import { readObject } from './read-object.ts';
-import { MAX_DELIVERIES, type WorkerContext } from './worker-context.ts';
+import { createSettler } from './settle-together.ts';
+import { MAX_DECODER_CRASHES, type WorkerContext } from './worker-context.ts';
 
 type PendingAsset = Pick<AssetRow, 'id' | 'user_id' | 'key' | 'size' | 'processing_retry_count'>;
+
+/** What a job made, to be committed. */
+interface Result {
+  job: Job;
+  userId: string;
+  assetId: string;
+  width: number;
+  height: number;
+  mimeType: string;
+  image: string;
+  thumbnail: string;
+}
 
 /**
  * The handler of `process` jobs: original → main image and thumbnail → `processed`, and the next
@@ -19,74 +35,112 @@ type PendingAsset = Pick<AssetRow, 'id' | 'user_id' | 'key' | 'size' | 'processi
  * asset; what is wrong with the database is thrown, and the queue delivers the job again.
  */
 export function createImageProcessor(context: WorkerContext): (job: Job) => Promise<void> {
-  const { db, blobs, limits } = context;
+  const { blobs, decoder } = context;
+  const loadAsset = createAssetLoader(context);
+  const settle = createSettler(context.db, (tx, results: readonly Result[]) =>
+    writeProcessed(context, tx, results),
+  );
+  const withOriginal = createLimit(context.maxOriginals);
   return async (job) => {
-    const asset = await db
-      .selectFrom('assets')
-      .select(['id', 'user_id', 'key', 'size', 'processing_retry_count'])
-      .where('id', '=', job.data.assetId)
-      .where('processed', '=', false)
-      .where('failed', '=', false)
-      .executeTakeFirst();
+    const asset = await loadAsset(job.data.assetId);
     if (!asset) return;
-    if (job.attempt > MAX_DELIVERIES) {
-      const detail = `Max retries exceeded: its worker ended ${MAX_DELIVERIES} times`;
+    if (job.attempt > context.maxProcessDeliveries) {
+      const detail = `Max retries exceeded: its worker ended ${context.maxProcessDeliveries} times`;
       await recordFailure(context, job, asset, { code: 'max_retries_exceeded', detail }, undefined);
       return;
     }
-    let rendered: RenderedImage;
-    let image: string;
+    let result: Result;
     try {
-      const bytes = await readObject(blobs, asset.key, job.signal, asset.size);
-      rendered = await renderImage(bytes, limits, job.signal);
+      const rendered = await withOriginal(async () => {
+        const bytes = await readObject(blobs, asset.key, job.signal, asset.size);
+        return decoder.render(bytes, job.signal);
+      });
       job.signal.throwIfAborted();
-      image = imageKey(asset.key, rendered.main.contentType);
-      const { main, thumbnail } = rendered;
-      await blobs.write(image, main.bytes, main.contentType);
-      await blobs.write(thumbnailKey(asset.key), thumbnail.bytes, thumbnail.contentType);
+      result = await storeDerivatives(context, job, asset, rendered);
     } catch (error) {
       job.signal.throwIfAborted();
       await decideFailure(context, job, asset, error);
       return;
     }
-    await commitProcessed(context, job, asset, rendered, image);
+    job.signal.throwIfAborted();
+    await finish(context, result, await settle(result));
   };
 }
 
-async function commitProcessed(
-  { db, queue, blobs, changes, summary }: WorkerContext,
+/** Jobs that start together are looked up together. */
+function createAssetLoader({ db }: WorkerContext) {
+  return gather(async (ids: readonly string[]): Promise<(PendingAsset | undefined)[]> => {
+    const rows = await db
+      .selectFrom('assets')
+      .select(['id', 'user_id', 'key', 'size', 'processing_retry_count'])
+      .where('id', 'in', ids)
+      .where('processed', '=', false)
+      .where('failed', '=', false)
+      .execute();
+    const found = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => found.get(id));
+  });
+}
+
+/** Under names that follow from the original's, so that doing it again changes nothing. */
+async function storeDerivatives(
+  { blobs }: WorkerContext,
   job: Job,
   asset: PendingAsset,
-  rendered: RenderedImage,
-  image: string,
-): Promise<void> {
-  job.signal.throwIfAborted();
+  { main, thumbnail: small, width, height, mimeType }: RenderedImage,
+): Promise<Result> {
+  const image = imageKey(asset.key, main.contentType);
   const thumbnail = thumbnailKey(asset.key);
-  const updated = await changeAssets(db, [asset.user_id], async (tx) => {
-    await job.complete(tx);
-    const row = await tx
-      .updateTable('assets')
-      .set({
-        processed: true,
-        width: rendered.width,
-        height: rendered.height,
-        mime_type: rendered.mimeType,
-        image_key: image,
-        thumbnail_key: thumbnail,
-        processing_error: null,
-        ...changed(),
-      })
-      .where('id', '=', asset.id)
-      .where('processed', '=', false)
-      .returning('id')
-      .executeTakeFirst();
-    if (row) await queue.enqueue(tx, 'embed', [{ assetId: asset.id }]);
-    return row;
-  });
-  if (updated) {
+  await blobs.write(image, main.bytes, main.contentType);
+  await blobs.write(thumbnail, small.bytes, small.contentType);
+  const size = { width, height, mimeType };
+  return { job, userId: asset.user_id, assetId: asset.id, ...size, image, thumbnail };
+}
+
+/** @returns whether each asset still waited for it */
+async function writeProcessed(
+  { queue }: WorkerContext,
+  tx: Tx,
+  results: readonly Result[],
+): Promise<boolean[]> {
+  const column = <Key extends keyof Result>(key: Key) => results.map((result) => result[key]);
+  const rows = await tx
+    .updateTable('assets')
+    .from(
+      sql<{ id: string; w: number; h: number; mime: string; image: string; thumb: string }>`unnest(
+        ${column('assetId')}::uuid[], ${column('width')}::int[], ${column('height')}::int[],
+        ${column('mimeType')}::text[], ${column('image')}::text[], ${column('thumbnail')}::text[]
+      )`.as<'made'>(sql`made (id, w, h, mime, image, thumb)`),
+    )
+    .set((set) => ({
+      processed: true,
+      width: set.ref('made.w'),
+      height: set.ref('made.h'),
+      mime_type: set.ref('made.mime'),
+      image_key: set.ref('made.image'),
+      thumbnail_key: set.ref('made.thumb'),
+      processing_error: null,
+      ...changed(),
+    }))
+    .whereRef('assets.id', '=', 'made.id')
+    .where('assets.processed', '=', false)
+    .returning('assets.id')
+    .execute();
+  const updated = new Set(rows.map((row) => row.id));
+  const next = [...updated].map((assetId) => ({ assetId }));
+  await queue.enqueue(tx, 'embed', next);
+  return results.map((result) => updated.has(result.assetId));
+}
+
+async function finish(
+  { db, blobs, changes, summary }: WorkerContext,
+  { assetId, userId, image, thumbnail }: Result,
+  isUpdated: boolean,
+): Promise<void> {
+  if (isUpdated) {
     summary.count('processed');
-    changes.changed([asset.user_id]);
-  } else if (!(await exists(db, asset.id))) {
+    changes.changed([userId]);
+  } else if (!(await exists(db, assetId))) {
     // Deleted while it was processed: its derivatives would be orphans.
     await blobs.delete([image, thumbnail]);
   }
@@ -105,6 +159,10 @@ async function decideFailure(
     return;
   }
   const failures = asset.processing_retry_count + 1;
+  if (problem.code === 'decoder_crashed' && failures >= MAX_DECODER_CRASHES) {
+    await recordFailure(context, job, asset, problem, undefined, error);
+    return;
+  }
   const delay = retryDelaySeconds(PROCESSING_DELAYS_SECONDS, failures, context.random);
   const recorded: FileProblem =
     delay === undefined

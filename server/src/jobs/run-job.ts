@@ -1,3 +1,4 @@
+import type { Tx } from '../database/schema.ts';
 import type { Logger } from '../logging.ts';
 import type { ClaimedJob, JobSource } from './job-loop.ts';
 import { type Job, type JobName, LeaseLostError } from './queue.ts';
@@ -25,6 +26,7 @@ export async function runJob(options: RunJobOptions): Promise<JobOutcome> {
   const { name, source, job, handler, logger, signal } = options;
   const controller = new AbortController();
   const abort = () => controller.abort(signal.reason);
+  const complete = async (tx?: Tx) => (await source.complete([job], tx)).has(job.id);
   let isSettled = false;
   let isLost = false;
   const lose = (): LeaseLostError => {
@@ -35,9 +37,9 @@ export async function runJob(options: RunJobOptions): Promise<JobOutcome> {
   };
   const fields = { job: name, assetId: job.data.assetId, attempt: job.retryCount + 1 };
   const heartbeat = setInterval(() => {
-    source.touch(job).then(
-      (isHeld) => {
-        if (!isHeld && !isSettled) lose();
+    source.touch([job]).then(
+      (held) => {
+        if (!held.has(job.id) && !isSettled) lose();
       },
       (error: unknown) => logger.warn({ ...fields, err: error }, '[Jobs] cannot renew a lease'),
     );
@@ -52,11 +54,11 @@ export async function runJob(options: RunJobOptions): Promise<JobOutcome> {
       attempt: job.retryCount + 1,
       signal: controller.signal,
       async complete(tx) {
-        if (!(await source.complete(job, tx))) throw lose();
+        if (!(await complete(tx))) throw lose();
         isSettled = true;
       },
     });
-    if (!isSettled && !(await source.complete(job))) throw lose();
+    if (!isSettled && !(await complete())) throw lose();
     return 'settled';
   } catch (error) {
     if (isLost) {

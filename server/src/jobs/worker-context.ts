@@ -4,7 +4,7 @@ import type { Database } from '../database/schema.ts';
 import type { Vectors } from '../database/vectors.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
-import type { RenderLimits } from '../images/render-image.ts';
+import type { ImageDecoder } from '../images/image-decoder.ts';
 import type { Logger } from '../logging.ts';
 import type { Random } from './backoff.ts';
 import type { JobSummary } from './job-summary.ts';
@@ -20,7 +20,11 @@ export interface WorkerContext {
   changes: ChangeFeed;
   logger: Logger;
   summary: JobSummary;
-  limits: Partial<RenderLimits>;
+  decoder: ImageDecoder;
+  /** Originals in memory at once: those that are decoded, and as many that are ready to be. */
+  maxOriginals: number;
+  /** A `process` job delivered more often than this is failed for good. */
+  maxProcessDeliveries: number;
   random: Random;
   clock: Clock;
 }
@@ -31,3 +35,13 @@ export interface WorkerContext {
  * the database, is delivered again too.
  */
 export const MAX_DELIVERIES = 20;
+
+/**
+ * The same of processing where images are decoded in child processes: no image takes its worker down
+ * there, so innocents do not run beside killers. What is left are workers that are killed by hand, and
+ * outages; a delivery that ends in an orderly stop before it began does not count.
+ */
+export const MAX_ISOLATED_DELIVERIES = 8;
+
+/** An image that ended its decoder so often is failed for good: the children are ended by nothing else. */
+export const MAX_DECODER_CRASHES = 3;

@@ -4,6 +4,8 @@ import type { OpenDatabase } from '../database/open-database.ts';
 import { createLane } from '../embeddings/create-lane.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
+import { createDecoderPool, type DecoderPoolOptions } from '../images/decoder-pool.ts';
+import { createInlineDecoder } from '../images/image-decoder.ts';
 import type { RenderLimits } from '../images/render-image.ts';
 import type { Logger } from '../logging.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
@@ -15,7 +17,7 @@ import { createImageProcessor } from './process-image.ts';
 import type { Queue } from './queue.ts';
 import { enqueueReembedding } from './re-embed.ts';
 import { recoverStranded } from './recover.ts';
-import type { WorkerContext } from './worker-context.ts';
+import { MAX_DELIVERIES, MAX_ISOLATED_DELIVERIES, type WorkerContext } from './worker-context.ts';
 import { createWorkerRegistry } from './worker-registry.ts';
 
 export interface WorkersOptions {
@@ -29,6 +31,13 @@ export interface WorkersOptions {
   logger: Logger;
   /** Images decoded at once. Default 2: each takes one core and, at the pixel limit, 400 MB. */
   processConcurrency?: number;
+  /**
+   * Where images are decoded. Default `'child'`: in processes of their own, so that no image can take
+   * this one down. `'inline'` is for hosts that cannot start processes.
+   */
+  decode?: 'child' | 'inline';
+  /** Time, memory and script of the children; see {@link DecoderPoolOptions} for the defaults. */
+  decoder?: Omit<DecoderPoolOptions, 'size' | 'limits'>;
   /** Embeddings at once. Default 2. */
   embedConcurrency?: number;
   /**
@@ -54,10 +63,23 @@ export interface Workers {
   stop(graceMs?: number): Promise<void>;
 }
 
+/**
+ * Process jobs in hand for each image that is decoded: others are read, written or wait for their
+ * commit meanwhile, which they share.
+ */
+const JOBS_PER_DECODER = 6;
+/** Originals in memory for each image that is decoded: it, and the next one. */
+const ORIGINALS_PER_DECODER = 2;
+
 /** The background half: images are processed, then embedded, each stage at its own pace. */
 export function createWorkers(options: WorkersOptions): Workers {
   const { database, queue, logger, processConcurrency = 2, embedConcurrency = 2 } = options;
+  const { decode = 'child', limits = {} } = options;
   const { db } = database;
+  const decoder =
+    decode === 'inline'
+      ? createInlineDecoder(limits)
+      : createDecoderPool({ ...options.decoder, size: processConcurrency, limits });
   const context: WorkerContext = {
     db,
     vectors: database.vectors,
@@ -67,7 +89,9 @@ export function createWorkers(options: WorkersOptions): Workers {
     embedder: options.embedder,
     changes: options.changes,
     summary: createJobSummary(logger),
-    limits: options.limits ?? {},
+    decoder,
+    maxOriginals: processConcurrency * (decode === 'inline' ? 1 : ORIGINALS_PER_DECODER),
+    maxProcessDeliveries: decode === 'inline' ? MAX_DELIVERIES : MAX_ISOLATED_DELIVERIES,
     random: options.random ?? Math.random,
     clock: options.clock ?? Date.now,
   };
@@ -100,7 +124,8 @@ export function createWorkers(options: WorkersOptions): Workers {
         logger.warn({ recovered }, `[Jobs] re-enqueued ${recovered} assets that had no job`);
       }
       await registry.start({ process: processConcurrency, embed: embedConcurrency });
-      await queue.work('process', processConcurrency, createImageProcessor(context));
+      const jobs = processConcurrency * JOBS_PER_DECODER;
+      await queue.work('process', jobs, createImageProcessor(context));
       await queue.work('embed', embedConcurrency, createImageEmbedder(context, lane), lane);
       reembedding = reembed();
     },
@@ -109,6 +134,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       await reembedding;
       await queue.stop(graceMs);
       await registry.stop();
+      await decoder.close();
       context.summary.flush();
     },
   };

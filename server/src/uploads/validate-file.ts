@@ -8,6 +8,8 @@ const TYPES: Record<string, readonly string[]> = {
   'image/webp': ['webp'],
   'image/avif': ['avif'],
   'image/gif': ['gif'],
+  'image/heic': ['heic', 'heics', 'image/heic-sequence'],
+  'image/heif': ['heif', 'heifs', 'hif', 'image/heif-sequence'],
 };
 const TYPE_BY_ALIAS = new Map(
   Object.entries(TYPES).flatMap(([type, aliases]) => [
