@@ -6,6 +6,7 @@ import type { Queue } from './jobs/queue.ts';
 import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/token-bucket.ts';
 import type { Authorize } from './routes/authorize.ts';
+import type { ServerTelemetry } from './telemetry/server-telemetry.ts';
 
 /** An option is missing, misspelt or out of bounds; the message names each one. */
 export class OptionsError extends Error {
@@ -42,6 +43,10 @@ export const limitsSchema = z.strictObject({
   /** An event stream without an event for so long is closed. */
   streamIdleMs: positiveInt.default(5 * 60_000),
   maxStreamsPerUser: positiveInt.default(10),
+  /** Event streams of this process. Each takes some 30 KB; see docs/server/events.md. */
+  maxStreams: positiveInt.default(2000),
+  /** How often a stream's session is checked: it ends at the next heartbeat after that. */
+  streamReauthorizeMs: positiveInt.max(15 * 60_000).default(30_000),
 });
 
 /** See {@link limitsSchema} for each one's meaning and default. */
@@ -64,6 +69,10 @@ const common = {
   clock: callable<Clock>('a function () => milliseconds').optional(),
   /** Default: token buckets in memory, by the limits. */
   rateLimiter: object<RateLimiter>('a rate limiter').optional(),
+  /** What operators show to read telemetry. Without it there are no such routes in production. */
+  operatorToken: z.string().min(32, 'expected at least 32 characters').optional(),
+  /** Shared with workers of this process. Default: one of its own. */
+  telemetry: object<ServerTelemetry>('what createServerTelemetry gives').optional(),
 };
 
 export const serverOptionsSchema = z.strictObject({

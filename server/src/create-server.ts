@@ -1,13 +1,17 @@
-import { sql } from 'kysely';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
+import { createReadinessChecker } from './health/readiness.ts';
 import { createAssetView } from './library/asset-view.ts';
 import { createLibrary } from './library/library.ts';
 import { createStatsReader } from './library/stats.ts';
 import { createLogger } from './logging.ts';
 import { createTokenBucket } from './rate-limit/token-bucket.ts';
 import { createApp } from './routes/app.ts';
+import { type ConnectEvents, createConnectEvents } from './routes/events.ts';
+import { createRequireOperator, type RequireOperator } from './routes/operator.ts';
+import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
+import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
 import { createReconciler } from './uploads/reconcile.ts';
@@ -17,12 +21,20 @@ import { sweepUploads } from './uploads/sweep.ts';
 export interface BulkheadServer {
   /** Mounts anywhere that speaks web-standard requests. */
   fetch(request: Request): Promise<Response>;
-  /** To be told by workers after every commit. */
+  /** To be told by workers of this process after every commit. */
   changes: ChangeFeed;
+  /** For other ways to carry events, such as `createWebSocketUpgrade`. */
+  connectEvents: ConnectEvents;
+  /** To be shared with workers of this process. */
+  telemetry: ServerTelemetry;
+  /** Lets operators pass, and nobody else: for routes of your own. */
+  requireOperator: RequireOperator;
   /** Sweeps now, and then every ten minutes. */
   start(): Promise<void>;
   /** Removes what uploads left behind; see `sweepUploads`. */
   sweep(): Promise<number>;
+  /** From now on `/readyz` answers 503, and everything else as before: for balancers to notice. */
+  drain(): void;
   /** Ends event streams and the sweeping. The parts stay open: they are yours. */
   close(): Promise<void>;
 }
@@ -46,26 +58,39 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       logger,
     });
 
+  const telemetry = resolved.telemetry ?? createServerTelemetry({ database, clock, logger });
+  const requireOperator = createRequireOperator({
+    operatorToken: resolved.operatorToken,
+    allowedOrigins,
+  });
+  const readiness = createReadinessChecker({ db, blobs, queue, clock, logger });
+
   const view = createAssetView(blobs);
   const stats = createStatsReader(db, clock);
   const hub = createChangeHub({
     db,
+    signals: database.signals,
     view,
     stats,
     clock,
     logger,
+    telemetry,
     limits: {
       coalesceMs: limits.coalesceMs,
       heartbeatMs: limits.heartbeatMs,
       idleMs: limits.streamIdleMs,
       maxStreamsPerUser: limits.maxStreamsPerUser,
+      maxStreams: limits.maxStreams,
+      reauthorizeMs: limits.streamReauthorizeMs,
     },
   });
   const { maxFileBytes } = limits;
+  const issuer = createCredentialIssuer({ db, blobs, view, maxFileBytes, clock });
+  const finalizer = createFinalizer({ db, blobs, queue, view, changes: hub, logger, telemetry });
   const handle = createApp({
     authorize,
-    issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, clock }),
-    finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, logger }),
+    issuer: measureIssuer(issuer, telemetry),
+    finalizer: measureFinalizer(finalizer, telemetry),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, vectors, queue, view, changes: hub }),
     stats,
@@ -73,9 +98,9 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     rateLimiter,
     logger,
     clock,
-    checkHealth: async () => {
-      await sql`select 1`.execute(db);
-    },
+    readiness,
+    telemetry,
+    requireOperator,
     allowedOrigins,
     basePath,
   });
@@ -98,6 +123,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   return {
     fetch: handle,
     changes: hub,
+    connectEvents: createConnectEvents({ hub, authorize, allowedOrigins }),
+    telemetry,
+    requireOperator,
+    drain: readiness.drain,
     async start() {
       if (timer) return;
       timer = setInterval(sweepQuietly, limits.sweepIntervalMs).unref();
@@ -106,7 +135,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     sweep,
     async close() {
       clearInterval(timer);
-      hub.close();
+      readiness.drain();
+      await hub.close();
+      // One that was given may be told by workers still; it is its owner's to close.
+      if (!resolved.telemetry) telemetry.close();
       await sweeping?.catch(() => {});
     },
   };

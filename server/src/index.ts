@@ -29,6 +29,17 @@ export { createEmbeddedServer, type EmbeddedServer } from './embedded.ts';
 export { type Embedder, EmbeddingError } from './embeddings/embedder.ts';
 export { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
 export type { ChangeFeed } from './events/change-feed.ts';
+export {
+  type ChangeNotifier,
+  type ChangeNotifierOptions,
+  createChangeNotifier,
+} from './events/change-notifier.ts';
+export type { EventSink, SinkHandlers, StreamEnd } from './events/event-sink.ts';
+export {
+  createWebSocketUpgrade,
+  type UpgradeHandler,
+  type WebSocketUpgradeParts,
+} from './events/web-socket.ts';
 export { createPgBossQueue } from './jobs/pg-boss-queue.ts';
 export type { Job, JobData, JobName, Queue } from './jobs/queue.ts';
 export { createWorkers, type Workers, type WorkersOptions } from './jobs/workers.ts';
@@ -41,3 +52,19 @@ export {
   type TokenBucketOptions,
 } from './rate-limit/token-bucket.ts';
 export type { Authorize, Identity } from './routes/authorize.ts';
+export type { ConnectEvents } from './routes/events.ts';
+export type { RequireOperator } from './routes/operator.ts';
+export { createWorkerApp, type WorkerAppParts } from './routes/worker-app.ts';
+export {
+  type ShutDownOptions,
+  type ShutDownParts,
+  shutDown,
+  shutDownOnSignal,
+} from './shut-down.ts';
+export {
+  createServerTelemetry,
+  type ServerTelemetry,
+  type ServerTelemetryOptions,
+} from './telemetry/server-telemetry.ts';
+export type { TelemetrySnapshot } from './telemetry/snapshot.ts';
+export { noTelemetry, type Telemetry } from './telemetry/telemetry.ts';

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
+import type { UpgradeHandler } from './events/web-socket.ts';
 
 /** Above the 60 s of common load balancers, which must be the ones to close an idle connection. */
 const KEEP_ALIVE_MS = 65_000;
@@ -9,6 +11,8 @@ const HEADERS_MS = 30_000;
 const API_REQUEST_MS = 120_000;
 /** A connection on which nothing moves at all. */
 const STALLED_MS = 120_000;
+/** While it closes. */
+const IDLE_CHECK_MS = 50;
 
 export interface ListenOptions {
   /** Default 0: any free port. */
@@ -23,6 +27,14 @@ type Handler = (request: Request, node: { incoming: IncomingMessage }) => Promis
 export interface Handlers {
   api: Handler;
   store: Handler;
+  /** WebSockets on the API's origin, by `createWebSocketUpgrade`. Without it there are none. */
+  upgrade?: UpgradeHandler | undefined;
+}
+
+/** A server with what it handed over: node:http forgets upgraded connections. */
+interface Serving {
+  server: Server;
+  upgraded: Set<Duplex>;
 }
 
 /** Both origins, on node:http. */
@@ -31,7 +43,8 @@ export interface Listening {
   storeUrl: string;
   /**
    * Takes no more connections, closes the idle ones, and lets requests that run finish for
-   * `graceMs` (default 2 s). Event streams must be ended before, or they take all of it.
+   * `graceMs` (default 2 s); what is left then is cut off. Event streams must be ended before, or they
+   * take all of it.
    */
   close(graceMs?: number): Promise<void>;
 }
@@ -40,10 +53,10 @@ export interface Listening {
 export async function listen(handlers: Handlers, options: ListenOptions = {}): Promise<Listening> {
   const { apiPort = 0, storePort = 0, host = '127.0.0.1' } = options;
   const store = createHttpServer(handlers.store, 0);
-  const api = createHttpServer(handlers.api, API_REQUEST_MS);
-  const storeUrl = await open(store, storePort, host);
+  const api = createHttpServer(handlers.api, API_REQUEST_MS, handlers.upgrade);
+  const storeUrl = await open(store.server, storePort, host);
   try {
-    const apiUrl = await open(api, apiPort, host);
+    const apiUrl = await open(api.server, apiPort, host);
     return {
       apiUrl,
       storeUrl,
@@ -57,7 +70,11 @@ export async function listen(handlers: Handlers, options: ListenOptions = {}): P
   }
 }
 
-function createHttpServer(handler: Handler, requestTimeout: number): Server {
+function createHttpServer(
+  handler: Handler,
+  requestTimeout: number,
+  upgrade?: UpgradeHandler,
+): Serving {
   // Bodies that a handler leaves unread are drained by the handler (see `RequestBody`): the adapter
   // would cut the connection half a second after the answer, which loses the answer on slow lines.
   const listener = getRequestListener(
@@ -72,7 +89,15 @@ function createHttpServer(handler: Handler, requestTimeout: number): Server {
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   server.timeout = STALLED_MS;
-  return server;
+  const upgraded = new Set<Duplex>();
+  if (upgrade) {
+    server.on('upgrade', (incoming, socket, head) => {
+      upgraded.add(socket);
+      socket.once('close', () => upgraded.delete(socket));
+      void upgrade(incoming, socket, head);
+    });
+  }
+  return { server, upgraded };
 }
 
 function open(server: Server, port: number, host: string): Promise<string> {
@@ -86,11 +111,17 @@ function open(server: Server, port: number, host: string): Promise<string> {
   });
 }
 
-function shut(server: Server, graceMs: number): Promise<void> {
+function shut({ server, upgraded }: Serving, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    const force = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
+    }, graceMs);
+    // A connection whose request has just been answered is idle now, and would be kept for more.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     server.close(() => {
       clearTimeout(force);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();

@@ -254,25 +254,33 @@ describe('failures of the server itself', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('secret=1');
   });
 
-  test('a database that does not answer makes the server unhealthy, not silent', async () => {
+  test('a database that does not answer makes the server unready, not dead', async () => {
     expect((await app.user().call('GET', '/healthz')).body).toEqual({ status: 'ok' });
+    expect((await app.user().call('GET', '/readyz')).body).toEqual({ status: 'ready' });
     const broken = createBulkheadServer({
-      database: Object.create(app.database.db, {
-        getExecutor: {
-          value: () => {
-            throw new Error('down');
+      database: {
+        ...app.database,
+        db: Object.create(app.database.db, {
+          getExecutor: {
+            value: () => {
+              throw new Error('down');
+            },
           },
-        },
-      }),
+        }),
+      },
       blobStore: app.store,
       // biome-ignore lint/suspicious/noExplicitAny: never called
       queue: {} as any,
       authorize: async () => null,
       logger,
     });
-    const response = await broken.fetch(new Request('http://kit.test/healthz'));
+    const ask = (path: string) => broken.fetch(new Request(`http://kit.test${path}`));
+    const response = await ask('/readyz');
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('1');
+    expect(await response.json()).toEqual({ status: 'not ready', failed: ['database'] });
+    expect((await ask('/healthz')).status).toBe(200);
+    await broken.close();
   });
 });
 

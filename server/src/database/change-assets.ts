@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { retryConflicts } from './retry-conflicts.ts';
 import type { Database, Tx } from './schema.ts';
 
 /**
@@ -6,6 +7,8 @@ import type { Database, Tx } from './schema.ts';
  * other, on all processes: so their new versions become visible in their order, and an event stream that
  * has seen a version has seen all before it. The locks are the first thing that is taken, in one order
  * everywhere, so nobody can wait for one another; they end with the transaction.
+ *
+ * When the database undoes it because of another transaction, `work` runs again from its beginning.
  */
 export function changeAssets<T>(
   db: Database,
@@ -13,14 +16,16 @@ export function changeAssets<T>(
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const keys = [...new Set(userIds)].sort();
-  return db.transaction().execute(async (tx) => {
-    // `order by` in a subquery of its own: a lock must not be taken before the rows are sorted.
-    await sql`select pg_advisory_xact_lock(key) from (
+  const run = () =>
+    db.transaction().execute(async (tx) => {
+      // `order by` in a subquery of its own: a lock must not be taken before the rows are sorted.
+      await sql`select pg_advisory_xact_lock(key) from (
       select distinct hashtextextended('bulkhead:' || id, 0) as key
       from unnest(${keys}::text[]) as id order by key
     ) as ordered`.execute(tx);
-    return work(tx);
-  });
+      return work(tx);
+    });
+  return retryConflicts(run);
 }
 
 /** What every insert and update of an asset sets: the next version, and when. */

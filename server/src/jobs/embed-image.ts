@@ -62,6 +62,7 @@ export function createImageEmbedder(context: WorkerContext): (job: Job) => Promi
     });
     if (!updated) return;
     context.summary.count('embedded');
+    context.telemetry.files('embed', 'done');
     context.changes.changed([updated.user_id]);
   };
 }
@@ -132,7 +133,7 @@ function describeEmbeddingError(error: unknown): string {
 
 /** The next attempt, in the same transaction. Only a failure that counts is shown on the asset. */
 async function reschedule(
-  { db, queue, changes, logger, summary, clock }: WorkerContext,
+  { db, queue, changes, logger, summary, clock, telemetry }: WorkerContext,
   job: Job,
   asset: ProcessedAsset,
   delaySeconds: number,
@@ -165,11 +166,13 @@ async function reschedule(
     counted ? '[Jobs] embedding failed' : '[Jobs] embedding throttled',
   );
   summary.count('retried');
+  telemetry.files('embed', 'retried');
+  telemetry.failure('embed', counted?.problem.code ?? 'throttled');
   changes.changed([asset.user_id]);
 }
 
 async function recordFinal(
-  { db, changes, logger, summary }: WorkerContext,
+  { db, changes, logger, summary, telemetry }: WorkerContext,
   job: Job,
   asset: ProcessedAsset,
   problem: FileProblem,
@@ -191,5 +194,7 @@ async function recordFinal(
   const fields = { job: 'embed', assetId: asset.id, code: problem.code, err: cause };
   logger.error(fields, `[Jobs] embedding failed for good: ${problem.detail}`);
   summary.count('failed');
+  telemetry.files('embed', 'failed');
+  telemetry.failure('embed', problem.code);
   changes.changed([asset.user_id]);
 }

@@ -54,7 +54,7 @@ export function createImageProcessor(context: WorkerContext): (job: Job) => Prom
 }
 
 async function commitProcessed(
-  { db, queue, blobs, changes, summary }: WorkerContext,
+  { db, queue, blobs, changes, summary, telemetry }: WorkerContext,
   job: Job,
   asset: PendingAsset,
   rendered: RenderedImage,
@@ -85,6 +85,7 @@ async function commitProcessed(
   });
   if (updated) {
     summary.count('processed');
+    telemetry.files('process', 'done');
     changes.changed([asset.user_id]);
   } else if (!(await exists(db, asset.id))) {
     // Deleted while it was processed: its derivatives would be orphans.
@@ -115,7 +116,7 @@ async function decideFailure(
 
 /** With a delay, the next attempt is enqueued in the same transaction; without, it is final. */
 async function recordFailure(
-  { db, queue, changes, logger, summary }: WorkerContext,
+  { db, queue, changes, logger, summary, telemetry }: WorkerContext,
   job: Job,
   asset: PendingAsset,
   problem: FileProblem,
@@ -156,6 +157,8 @@ async function recordFailure(
     logger.error({ ...fields, err: cause }, `[Jobs] processing failed for good: ${problem.detail}`);
   }
   summary.count(isFinal ? 'failed' : 'retried');
+  telemetry.files('process', isFinal ? 'failed' : 'retried');
+  telemetry.failure('process', problem.code);
   changes.changed([asset.user_id]);
 }
 

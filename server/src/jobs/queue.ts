@@ -53,6 +53,8 @@ export interface Queue {
   /** Those of the given assets that have a job waiting or running. */
   pending(name: JobName, assetIds: readonly string[]): Promise<Set<string>>;
   start(): Promise<void>;
+  /** Between `start` and `stop`. A queue that does not say is taken to run. */
+  readonly isStarted?: boolean;
   /** Lets running handlers finish for `graceMs`, then aborts their signals. */
   stop(graceMs?: number): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { RenderLimits } from '../images/render-image.ts';
 import type { Logger } from '../logging.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Random } from './backoff.ts';
 import type { JobSummary } from './job-summary.ts';
 import type { Queue } from './queue.ts';
@@ -20,6 +21,7 @@ export interface WorkerContext {
   changes: ChangeFeed;
   logger: Logger;
   summary: JobSummary;
+  telemetry: Telemetry;
   limits: Partial<RenderLimits>;
   random: Random;
   clock: Clock;

@@ -5,11 +5,13 @@ import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { RenderLimits } from '../images/render-image.ts';
 import type { Logger } from '../logging.ts';
+import { measureJob } from '../telemetry/measured.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { Random } from './backoff.ts';
 import { createImageEmbedder } from './embed-image.ts';
 import { createJobSummary } from './job-summary.ts';
 import { createImageProcessor } from './process-image.ts';
-import type { Queue } from './queue.ts';
+import type { Job, JobName, Queue } from './queue.ts';
 import { recoverStranded } from './recover.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -22,6 +24,8 @@ export interface WorkersOptions {
   /** Told after every commit. */
   changes: ChangeFeed;
   logger: Logger;
+  /** Default: nobody is told. */
+  telemetry?: Telemetry;
   /** Images decoded at once. Default 2: each takes one core and, at the pixel limit, 400 MB. */
   processConcurrency?: number;
   /** Embeddings at once. Default 2. */
@@ -45,6 +49,7 @@ export interface Workers {
 export function createWorkers(options: WorkersOptions): Workers {
   const { database, queue, logger, processConcurrency = 2, embedConcurrency = 2 } = options;
   const { db } = database;
+  const { telemetry = noTelemetry } = options;
   const context: WorkerContext = {
     db,
     vectors: database.vectors,
@@ -54,18 +59,25 @@ export function createWorkers(options: WorkersOptions): Workers {
     embedder: options.embedder,
     changes: options.changes,
     summary: createJobSummary(logger),
+    telemetry,
     limits: options.limits ?? {},
     random: options.random ?? Math.random,
     clock: options.clock ?? Date.now,
   };
+  const measured = (name: JobName, handler: (job: Job) => Promise<void>) =>
+    measureJob(name, handler, telemetry);
   return {
     async start() {
       const recovered = await recoverStranded(db, queue);
       if (recovered > 0) {
         logger.warn({ recovered }, `[Jobs] re-enqueued ${recovered} assets that had no job`);
       }
-      await queue.work('process', processConcurrency, createImageProcessor(context));
-      await queue.work('embed', embedConcurrency, createImageEmbedder(context));
+      await queue.work(
+        'process',
+        processConcurrency,
+        measured('process', createImageProcessor(context)),
+      );
+      await queue.work('embed', embedConcurrency, measured('embed', createImageEmbedder(context)));
     },
     async stop(graceMs) {
       await queue.stop(graceMs);

@@ -11,20 +11,28 @@ import {
   uploadUrlsRequestSchema,
 } from 'bulkhead/protocol';
 import { type Context, Hono } from 'hono';
+import { routePath } from 'hono/route';
 import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import type { Clock } from '../clock.ts';
+import { fromDatabase } from '../database/database-problem.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
+import type { ReadinessChecker } from '../health/readiness.ts';
 import type { Library } from '../library/library.ts';
 import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
 import type { RateLimiter } from '../rate-limit/token-bucket.ts';
+import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
+import { mountEvents } from './events.ts';
+import { mountHealth } from './health.ts';
+import type { RequireOperator } from './operator.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
+import { mountTelemetry } from './telemetry.ts';
 
 export interface AppParts {
   authorize: Authorize;
@@ -37,8 +45,9 @@ export interface AppParts {
   rateLimiter: RateLimiter;
   logger: Logger;
   clock: Clock;
-  /** Resolves while the server can work; a rejection is answered with 503. */
-  checkHealth: () => Promise<void>;
+  readiness: ReadinessChecker;
+  telemetry: ServerTelemetry;
+  requireOperator: RequireOperator;
   /** Origins of pages that may call this server though they are served elsewhere. */
   allowedOrigins: readonly string[];
   /** Where the routes are mounted, without a slash at its end. */
@@ -58,7 +67,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
 export function createApp(parts: AppParts): (request: Request) => Promise<Response> {
   const { authorize, issuer, finalizer, reconciler, library, stats, hub } = parts;
-  const { rateLimiter, logger, clock } = parts;
+  const { rateLimiter, logger, clock, telemetry } = parts;
   const app = new Hono<{ Variables: Variables }>();
   const path = (route: string) => `${parts.basePath}${route}`;
 
@@ -95,20 +104,18 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     c.set('requestId', randomUUID());
     await next();
     finish(c, parts.allowedOrigins);
-    const ms = Math.round(performance.now() - startedMs);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { status } = c.res;
+    telemetry.answered({ method: methodOf(c), route: routeOf(c), status, seconds });
+    const ms = Math.round(seconds * 1000);
     // The path without its query: that may hold file names.
     const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
-    logger.debug({ ...fields, status: c.res.status, ms }, 'Answered');
+    logger.debug({ ...fields, status, ms }, 'Answered');
   });
 
-  app.get(path('/healthz'), async (c) => {
-    try {
-      await parts.checkHealth();
-    } catch (cause) {
-      throw new ProblemError('unavailable', undefined, { cause, retryAfterSeconds: 1 });
-    }
-    return c.json({ status: 'ok' });
-  });
+  mountHealth(app, { path, readiness: parts.readiness });
+  mountTelemetry(app, { path, requireOperator: parts.requireOperator, telemetry });
+  mountEvents(app, { path, guard, hub, authorize });
 
   app.get(path('/api/upload-url'), async (c) => {
     const userId = await guard(c);
@@ -155,24 +162,6 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
       timestamp: new Date(clock()).toISOString(),
     };
     return c.json(answer);
-  });
-
-  app.get(path('/api/sse/processing-updates'), async (c) => {
-    const userId = await guard(c);
-    const last = c.req.header('last-event-id') ?? '';
-    // Hono answers HEAD by this handler and drops the body: a stream opened for it would never end.
-    const isHead = c.req.method === 'HEAD';
-    const body = isHead
-      ? null
-      : await hub.open(userId, /^\d{1,15}$/.test(last) ? Number(last) : undefined);
-    return new Response(body, {
-      headers: {
-        'Content-Type': 'text/event-stream; charset=utf-8',
-        'Cache-Control': 'no-cache, no-transform',
-        // nginx would hold events back to fill its buffer.
-        'X-Accel-Buffering': 'no',
-      },
-    });
   });
 
   app.get(path('/api/assets'), async (c) => {
@@ -240,15 +229,17 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return problemResponse({ code: 'not_found', detail: 'There is no such route' });
   });
 
-  app.onError((error, c) => {
+  app.onError((thrown, c) => {
     webBody(c.req.raw).drain();
     const requestId = c.get('requestId');
+    const error = fromDatabase(thrown);
     if (error instanceof ProblemError) {
       if (error.code === 'unavailable') {
         logger.error({ requestId, err: error.cause }, 'The server is unavailable');
       }
-      const { code, message, retryAfterSeconds } = error;
-      return problemResponse({ code, detail: message, retryAfterSeconds });
+      if (error.code === 'rate_limited') telemetry.rateLimited();
+      const { code, message, retryAfterSeconds, headers } = error;
+      return problemResponse({ code, detail: message, retryAfterSeconds }, headers);
     }
     // Nobody is there to read it; a status is still owed.
     if (error instanceof BodyAbortedError) return problemResponse({ code: 'invalid_json' });
@@ -261,6 +252,19 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
   });
 
   return async (request) => app.fetch(request);
+}
+
+const METHODS = new Set([...SAFE_METHODS, 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** Whatever a client made up is one label. */
+function methodOf(c: AppContext): string {
+  return METHODS.has(c.req.method) ? c.req.method : 'OTHER';
+}
+
+/** The pattern, never the path: that has ids in it. */
+function routeOf(c: AppContext): string {
+  const route = routePath(c, -1);
+  return route.includes('*') ? 'none' : route;
 }
 
 /** What every answer carries. */

@@ -10,6 +10,7 @@ import type { AssetView } from '../library/asset-view.ts';
 import { searchWordsOf } from '../library/words.ts';
 import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 
 /** Objects looked at in the store at once, per request. */
@@ -22,6 +23,7 @@ export interface FinalizerParts {
   view: AssetView;
   changes: ChangeFeed;
   logger: Logger;
+  telemetry?: Telemetry;
 }
 
 /** Turns uploaded objects into assets. */
@@ -37,7 +39,7 @@ type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
 type Accepted = { row: UploadRow; mimeType: string };
 
 export function createFinalizer(parts: FinalizerParts): Finalizer {
-  const { db, blobs, queue, view, changes, logger } = parts;
+  const { db, blobs, queue, view, changes, logger, telemetry = noTelemetry } = parts;
 
   const reservations = async (userId: string, ids: readonly string[]) => {
     const rows = await db
@@ -80,8 +82,11 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     refused: readonly { row: UploadRow; problem: FileProblem }[],
   ) => {
     const obsoleteKeys: string[] = [];
-    let hasNewAssets = false;
+    let reservedAtMs: number[] = [];
     await changeAssets(db, [userId], async (tx) => {
+      // It may be the second try.
+      obsoleteKeys.length = 0;
+      reservedAtMs = [];
       const ids = [...accepted, ...refused].map(({ row }) => row.id);
       const pending = await lockPending(tx, ids);
       for (const { row, problem } of refused) {
@@ -98,19 +103,23 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       const assetIdOf = await insertAssets(tx, userId, fresh);
       const inserted: { assetId: string }[] = [];
       for (const { row } of fresh) {
-        if (assetIdOf(row) === row.id) inserted.push({ assetId: row.id });
-        else obsoleteKeys.push(row.key);
+        if (assetIdOf(row) === row.id) {
+          inserted.push({ assetId: row.id });
+          reservedAtMs.push(row.created_at.getTime());
+        } else {
+          obsoleteKeys.push(row.key);
+        }
       }
       await markFinalized(
         tx,
         fresh.map(({ row }) => ({ id: row.id, assetId: assetIdOf(row) })),
       );
-      if (inserted.length > 0) {
-        await queue.enqueue(tx, 'process', inserted);
-        hasNewAssets = true;
-      }
+      if (inserted.length > 0) await queue.enqueue(tx, 'process', inserted);
     });
-    if (hasNewAssets) changes.changed([userId]);
+    if (reservedAtMs.length > 0) {
+      changes.changed([userId]);
+      telemetry.uploaded(reservedAtMs);
+    }
     // After the commit: until then the object may still be needed. The sweep removes it in case
     // this does not come to pass.
     if (obsoleteKeys.length > 0) {

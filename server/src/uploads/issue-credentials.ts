@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { originalKey } from '../blobs/keys.ts';
 import type { Clock } from '../clock.ts';
+import { retryConflicts } from '../database/retry-conflicts.ts';
 import type { AssetRow, Database, UploadRow } from '../database/schema.ts';
 import type { AssetView } from '../library/asset-view.ts';
 import { fileProblem, ProblemError } from '../problem-error.ts';
@@ -48,7 +49,7 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
   const reserve = async (userId: string, files: readonly Promised[], expiresAt: Date) => {
     if (files.length === 0) return new Map<string, UploadRow>();
     const nowMs = clock();
-    const rows = await db
+    const insert = db
       .insertInto('uploads')
       .values(
         files.map((file) => {
@@ -79,8 +80,9 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
               else uploads.expires_at end`,
           }),
       )
-      .returningAll()
-      .execute();
+      .returningAll();
+    // Two requests that name the same ids in another order can lock one another out.
+    const rows = await retryConflicts(() => insert.execute());
     return new Map(rows.map((row) => [row.client_id, row]));
   };
 
