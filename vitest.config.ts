@@ -68,6 +68,7 @@ export default defineConfig({
             'server/test/**/*.test.ts',
           ],
           exclude: [ON_BOTH_ENGINES],
+          globalSetup: ['test/support/services.ts'],
         },
       },
       serverProject('pglite'),

@@ -14,6 +14,8 @@ import {
 
 /** Nothing is expected of a reader. */
 const MAX_MESSAGE_BYTES = 1024;
+/** Pings: with the default heartbeat, a connection that is dead is noticed after 45 s. */
+const MAX_UNANSWERED = 3;
 
 /** RFC 6455, 7.4.1. After 1008 the session is over; after 1012 and 1013 come back. */
 const CLOSE: Record<StreamEnd, [code: number, reason: string]> = {
@@ -96,7 +98,7 @@ function accept(
 
 function createSocketSink(webSocket: WebSocket, handlers: SinkHandlers): EventSink {
   let isBehind = false;
-  let isAlive = true;
+  let unanswered = 0;
   const onFlushed = () => {
     if (!isBehind || webSocket.bufferedAmount > 0) return;
     isBehind = false;
@@ -108,7 +110,7 @@ function createSocketSink(webSocket: WebSocket, handlers: SinkHandlers): EventSi
     if (webSocket.bufferedAmount >= MAX_BUFFERED_BYTES) isBehind = true;
   };
   webSocket.on('pong', () => {
-    isAlive = true;
+    unanswered = 0;
   });
   webSocket.on('close', () => handlers.onClose());
   // A frame that breaks the protocol, a connection that breaks: `close` follows.
@@ -123,10 +125,10 @@ function createSocketSink(webSocket: WebSocket, handlers: SinkHandlers): EventSi
       send(`{"id":${id},${json.slice(1)}`);
     },
     heartbeat() {
-      // Nothing came back since the last one.
-      if (!isAlive) return webSocket.terminate();
-      isAlive = false;
-      if (isBehind) return;
+      // Bytes still wait: a ping would wait behind them, and says nothing of whether it lives.
+      if (webSocket.bufferedAmount > 0) return;
+      if (unanswered >= MAX_UNANSWERED) return webSocket.terminate();
+      unanswered++;
       webSocket.ping();
       // Pages are not shown pings.
       send('{"type":"heartbeat"}');
