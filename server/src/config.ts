@@ -43,7 +43,7 @@ export const limitsSchema = z.strictObject({
   /** An event stream without an event for so long is closed. */
   streamIdleMs: positiveInt.default(5 * 60_000),
   maxStreamsPerUser: positiveInt.default(10),
-  /** Event streams of this process. Each takes some 30 KB; see docs/server/events.md. */
+  /** Event streams of this process, a connection each; see docs/server/events.md for their cost. */
   maxStreams: positiveInt.default(2000),
   /** How often a stream's session is checked: it ends at the next heartbeat after that. */
   streamReauthorizeMs: positiveInt.max(15 * 60_000).default(30_000),
