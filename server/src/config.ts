@@ -10,6 +10,7 @@ import type { Logger } from './logging.ts';
 import type { RateLimiter } from './rate-limit/rate-limiter.ts';
 import type { Authorize } from './routes/authorize.ts';
 import type { Webhook } from './routes/webhooks.ts';
+import type { ServerTelemetry } from './telemetry/server-telemetry.ts';
 
 /** An option is missing, misspelt or out of bounds; the message names each one. */
 export class OptionsError extends Error {
@@ -60,6 +61,10 @@ export const limitsSchema = z.strictObject({
   /** An event stream without an event for so long is closed. */
   streamIdleMs: positiveInt.default(5 * 60_000),
   maxStreamsPerUser: positiveInt.default(10),
+  /** Event streams of this process, a connection each; see docs/server/events.md for their cost. */
+  maxStreams: positiveInt.default(2000),
+  /** How often a stream's session is checked: it ends at the next heartbeat after that. */
+  streamReauthorizeMs: positiveInt.max(15 * 60_000).default(30_000),
 });
 
 /** See {@link limitsSchema} for each one's meaning and default. */
@@ -132,6 +137,8 @@ const common = {
   webhooks: z
     .record(z.string().regex(/^[a-z][a-z0-9-]*$/), callable<Webhook>('a function of a request'))
     .default({}),
+  /** Shared with workers of this process. Default: one of its own. */
+  telemetry: object<ServerTelemetry>('what createServerTelemetry gives').optional(),
 };
 
 export const serverOptionsSchema = z.strictObject({

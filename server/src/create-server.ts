@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { createStatusReader } from './admin/status.ts';
 import { logSweep } from './admin/sweep-log.ts';
 import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
@@ -6,6 +5,7 @@ import { createLane } from './embeddings/create-lane.ts';
 import { createTextQueries } from './embeddings/text-queries.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
 import { createChangeHub } from './events/change-hub.ts';
+import { createReadinessChecker } from './health/readiness.ts';
 import { createAssetView } from './library/asset-view.ts';
 import { createDeadLetters } from './library/dead-letters.ts';
 import { createLibrary } from './library/library.ts';
@@ -16,6 +16,10 @@ import { createLogger } from './logging.ts';
 import { createDefaultLimiter } from './rate-limit/default-limiter.ts';
 import type { Quotas } from './rate-limit/quota.ts';
 import { createApp } from './routes/app.ts';
+import { type ConnectEvents, createConnectEvents } from './routes/events.ts';
+import { createRequireOperator, type RequireOperator } from './routes/operator.ts';
+import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
+import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
 import { createReconciler } from './uploads/reconcile.ts';
@@ -25,12 +29,20 @@ import { sweepUploads } from './uploads/sweep.ts';
 export interface BulkheadServer {
   /** Mounts anywhere that speaks web-standard requests. */
   fetch(request: Request): Promise<Response>;
-  /** To be told by workers after every commit. */
+  /** To be told by workers of this process after every commit. */
   changes: ChangeFeed;
+  /** For other ways to carry events, such as `createWebSocketUpgrade`. */
+  connectEvents: ConnectEvents;
+  /** To be shared with workers of this process. */
+  telemetry: ServerTelemetry;
+  /** Lets operators pass, and nobody else: for routes of your own. */
+  requireOperator: RequireOperator;
   /** Asks whether the store can be used, and logs why not; sweeps now, and then every ten minutes. */
   start(): Promise<void>;
   /** Removes what uploads left behind; see `sweepUploads`. @returns how many reservations were given up. */
   sweep(): Promise<number>;
+  /** From now on `/readyz` answers 503, and everything else as before: for balancers to notice. */
+  drain(): void;
   /** Ends event streams and the sweeping. The parts stay open: they are yours. */
   close(): Promise<void>;
 }
@@ -51,19 +63,30 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     : createDefaultLimiter({ database, limits, pressure, clock: resolved.clock, logger });
   const { rateLimiter } = limiter;
 
+  const telemetry = resolved.telemetry ?? createServerTelemetry({ database, clock, logger });
+  const requireOperator = createRequireOperator({
+    operatorToken: resolved.operatorToken,
+    allowedOrigins,
+  });
+  const readiness = createReadinessChecker({ db, blobs, queue, clock, logger });
+
   const view = createAssetView(blobs);
   const stats = createStatsReader(db, clock);
   const hub = createChangeHub({
     db,
+    signals: database.signals,
     view,
     stats,
     clock,
     logger,
+    telemetry,
     limits: {
       coalesceMs: limits.coalesceMs,
       heartbeatMs: limits.heartbeatMs,
       idleMs: limits.streamIdleMs,
       maxStreamsPerUser: limits.maxStreamsPerUser,
+      maxStreams: limits.maxStreams,
+      reauthorizeMs: limits.streamReauthorizeMs,
     },
   });
   const index = createVectorIndex(database, logger, resolved.search);
@@ -73,11 +96,15 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const { maxFileBytes } = limits;
   const quotas: Quotas = limits;
   const deadLetters = createDeadLetters({ db, queue, view, changes: hub });
-  const { cron, operatorToken } = resolved;
+  const { cron } = resolved;
+  const issuer = createCredentialIssuer({ db, blobs, view, maxFileBytes, quotas, clock });
+  const finalizer = createFinalizer({
+    ...{ db, blobs, queue, view, changes: hub, quotas, clock, logger, telemetry },
+  });
   const handle = createApp({
     deadLetters,
     status: createStatusReader({ db, queue, deadLetters, clock }),
-    operatorToken,
+    hasOperator: resolved.operatorToken !== undefined,
     cron: cron && {
       secret: cron.secret,
       run: cron.run,
@@ -88,8 +115,8 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       },
     },
     authorize,
-    issuer: createCredentialIssuer({ db, blobs, view, maxFileBytes, quotas, clock }),
-    finalizer: createFinalizer({ db, blobs, queue, view, changes: hub, quotas, clock, logger }),
+    issuer: measureIssuer(issuer, telemetry),
+    finalizer: measureFinalizer(finalizer, telemetry),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     search: createSearch({ db, index, view, textQueries }),
@@ -98,9 +125,9 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     rateLimiter,
     logger,
     clock,
-    checkHealth: async () => {
-      await sql`select 1`.execute(db);
-    },
+    readiness,
+    telemetry,
+    requireOperator,
     allowedOrigins,
     webhooks: resolved.webhooks,
     basePath,
@@ -131,6 +158,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   return {
     fetch: handle,
     changes: hub,
+    connectEvents: createConnectEvents({ hub, authorize, allowedOrigins }),
+    telemetry,
+    requireOperator,
+    drain: readiness.drain,
     async start() {
       if (timer) return;
       timer = setInterval(sweepQuietly, limits.sweepIntervalMs).unref();
@@ -144,7 +175,10 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     async close() {
       clearInterval(timer);
       limiter.close();
-      hub.close();
+      readiness.drain();
+      await hub.close();
+      // One that was given may be told by workers still; it is its owner's to close.
+      if (!resolved.telemetry) telemetry.close();
       await sweeping?.catch(() => {});
       await index.close();
     },

@@ -7,12 +7,15 @@ import { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 import { openEmbeddedDatabase } from './database/embedded-database.ts';
 import { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
 import { createProviderLimiter } from './embeddings/provider-lane.ts';
+import { createWebSocketUpgrade } from './events/web-socket.ts';
 import { createPgBossQueue } from './jobs/pg-boss-queue.ts';
 import { createWorkers, type Workers } from './jobs/workers.ts';
 import { createLogger } from './logging.ts';
 import { type Listening, type ListenOptions, listen } from './node-server.ts';
+import { shutDown } from './shut-down.ts';
 
-const STOP_GRACE_MS = 5000;
+const REQUEST_GRACE_MS = 2000;
+const JOB_GRACE_MS = 5000;
 const VACUUM_INTERVAL_MS = 10 * 60 * 1000;
 
 /** The whole kit in one process and one directory. */
@@ -83,6 +86,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       }),
       ...(resolved.rateLimiter && { rateLimiter: resolved.rateLimiter }),
       ...(resolved.pressure && { pressure: resolved.pressure }),
+      ...(resolved.telemetry && { telemetry: resolved.telemetry }),
     });
     const { processConcurrency, embedConcurrency } = resolved;
     const workers: Workers = createWorkers({
@@ -92,10 +96,16 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       ...embedding,
       changes: server.changes,
       logger,
+      telemetry: server.telemetry,
       ...(processConcurrency !== undefined && { processConcurrency }),
       ...(embedConcurrency !== undefined && { embedConcurrency }),
     });
 
+    const upgrade = createWebSocketUpgrade({
+      connectEvents: server.connectEvents,
+      basePath: resolved.basePath,
+      logger,
+    });
     const listenings = new Set<Listening>();
     const vacuum = () =>
       database.vacuum().catch((error: unknown) => {
@@ -117,7 +127,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
         return starting;
       },
       async listen({ handler = server.fetch, ...where } = {}) {
-        const listening = await listen({ api: handler, store: store.fetch }, where);
+        const listening = await listen({ api: handler, store: store.fetch, upgrade }, where);
         storeUrl ??= listening.storeUrl;
         listenings.add(listening);
         return listening;
@@ -126,11 +136,11 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
         closing ??= (async () => {
           await starting?.catch(() => {});
           clearInterval(vacuuming);
-          // Streams first: they would hold their connections open.
-          await server.close();
-          await Promise.all([...listenings].map((listening) => listening.close()));
-          if (starting) await workers.stop(STOP_GRACE_MS);
-          await database.close();
+          const hasStarted = starting !== undefined;
+          await shutDown(
+            { server, listenings, database, workers: hasStarted ? workers : undefined },
+            { requestGraceMs: REQUEST_GRACE_MS, jobGraceMs: JOB_GRACE_MS },
+          );
         })();
         return closing;
       },

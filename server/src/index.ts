@@ -41,6 +41,17 @@ export { type Embedder, EmbeddingError, type Pace } from './embeddings/embedder.
 export { createLocalVisualEmbedder } from './embeddings/local-visual.ts';
 export { burstOf, createProviderLimiter, limiterKey } from './embeddings/provider-lane.ts';
 export type { ChangeFeed } from './events/change-feed.ts';
+export {
+  type ChangeNotifier,
+  type ChangeNotifierOptions,
+  createChangeNotifier,
+} from './events/change-notifier.ts';
+export type { EventSink, SinkHandlers, StreamEnd } from './events/event-sink.ts';
+export {
+  createWebSocketUpgrade,
+  type UpgradeHandler,
+  type WebSocketUpgradeParts,
+} from './events/web-socket.ts';
 export type { JobGate } from './jobs/job-gate.ts';
 export type { JobSlices, SliceBounds, SliceResult } from './jobs/job-slices.ts';
 export { createPgBossQueue } from './jobs/pg-boss-queue.ts';
@@ -68,4 +79,20 @@ export {
 } from './rate-limit/server-pressure.ts';
 export type { SharedLimiterOptions } from './rate-limit/shared-limiter.ts';
 export type { Authorize, Identity } from './routes/authorize.ts';
+export type { ConnectEvents } from './routes/events.ts';
+export type { RequireOperator } from './routes/operator.ts';
 export type { Webhook } from './routes/webhooks.ts';
+export { createWorkerApp, type WorkerAppParts } from './routes/worker-app.ts';
+export {
+  type ShutDownOptions,
+  type ShutDownParts,
+  shutDown,
+  shutDownOnSignal,
+} from './shut-down.ts';
+export {
+  createServerTelemetry,
+  type ServerTelemetry,
+  type ServerTelemetryOptions,
+} from './telemetry/server-telemetry.ts';
+export type { TelemetrySnapshot } from './telemetry/snapshot.ts';
+export { noTelemetry, type Telemetry } from './telemetry/telemetry.ts';

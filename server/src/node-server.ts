@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
+import type { UpgradeHandler } from './events/web-socket.ts';
 import { keepPeerAddress } from './rate-limit/peer-address.ts';
 
 /** Above the 60 s of common load balancers, which must be the ones to close an idle connection. */
@@ -12,6 +14,8 @@ const API_REQUEST_MS = 120_000;
 const TIMEOUT_CHECK_MS = 1000;
 /** A connection on which nothing moves at all. */
 const STALLED_MS = 120_000;
+/** While it closes. */
+const IDLE_CHECK_MS = 50;
 
 export interface ListenOptions {
   /** Default 0: any free port. */
@@ -33,6 +37,14 @@ type Handler = (request: Request, node: { incoming: IncomingMessage }) => Promis
 export interface Handlers {
   api: Handler;
   store: Handler;
+  /** WebSockets on the API's origin, by `createWebSocketUpgrade`. Without it there are none. */
+  upgrade?: UpgradeHandler | undefined;
+}
+
+/** A server with what it handed over: node:http forgets upgraded connections. */
+interface Serving {
+  server: Server;
+  upgraded: Set<Duplex>;
 }
 
 /** Both origins, on node:http. */
@@ -41,7 +53,8 @@ export interface Listening {
   storeUrl: string;
   /**
    * Takes no more connections, closes the idle ones, and lets requests that run finish for
-   * `graceMs` (default 2 s). Event streams must be ended before, or they take all of it.
+   * `graceMs` (default 2 s); what is left then is cut off. Event streams must be ended before, or they
+   * take all of it.
    */
   close(graceMs?: number): Promise<void>;
 }
@@ -51,10 +64,15 @@ export async function listen(handlers: Handlers, options: ListenOptions = {}): P
   const { apiPort = 0, storePort = 0, host = '127.0.0.1' } = options;
   const { headersTimeoutMs = HEADERS_MS, apiRequestTimeoutMs = API_REQUEST_MS } = options;
   const store = createHttpServer(handlers.store, headersTimeoutMs, 0);
-  const api = createHttpServer(handlers.api, headersTimeoutMs, apiRequestTimeoutMs);
-  const storeUrl = await open(store, storePort, host);
+  const api = createHttpServer(
+    handlers.api,
+    headersTimeoutMs,
+    apiRequestTimeoutMs,
+    handlers.upgrade,
+  );
+  const storeUrl = await open(store.server, storePort, host);
   try {
-    const apiUrl = await open(api, apiPort, host);
+    const apiUrl = await open(api.server, apiPort, host);
     return {
       apiUrl,
       storeUrl,
@@ -72,7 +90,8 @@ function createHttpServer(
   handler: Handler,
   headersTimeout: number,
   requestTimeout: number,
-): Server {
+  upgrade?: UpgradeHandler,
+): Serving {
   // Bodies that a handler leaves unread are drained by the handler (see `RequestBody`): the adapter
   // would cut the connection half a second after the answer, which loses the answer on slow lines.
   const listener = getRequestListener(
@@ -96,7 +115,15 @@ function createHttpServer(
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   server.timeout = STALLED_MS;
-  return server;
+  const upgraded = new Set<Duplex>();
+  if (upgrade) {
+    server.on('upgrade', (incoming, socket, head) => {
+      upgraded.add(socket);
+      socket.once('close', () => upgraded.delete(socket));
+      void upgrade(incoming, socket, head);
+    });
+  }
+  return { server, upgraded };
 }
 
 function open(server: Server, port: number, host: string): Promise<string> {
@@ -110,11 +137,17 @@ function open(server: Server, port: number, host: string): Promise<string> {
   });
 }
 
-function shut(server: Server, graceMs: number): Promise<void> {
+function shut({ server, upgraded }: Serving, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    const force = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
+    }, graceMs);
+    // A connection whose request has just been answered is idle now, and would be kept for more.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     server.close(() => {
       clearTimeout(force);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();

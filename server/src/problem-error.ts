@@ -6,14 +6,21 @@ export class ProblemError extends Error {
   readonly code: ProblemCode;
   /** Whole seconds; on `rate_limited` and `unavailable`. */
   readonly retryAfterSeconds: number | undefined;
+  /** More headers of the answer. */
+  readonly headers: Record<string, string> | undefined;
   constructor(
     code: ProblemCode,
     detail?: string,
-    options?: { cause?: unknown; retryAfterSeconds?: number },
+    options?: {
+      cause?: unknown;
+      retryAfterSeconds?: number;
+      headers?: Record<string, string>;
+    },
   ) {
     super(detail ?? PROBLEMS[code].title, options);
     this.code = code;
     this.retryAfterSeconds = options?.retryAfterSeconds;
+    this.headers = options?.headers;
   }
 }
 

@@ -1,10 +1,10 @@
-import { type ProcessingEvent, processingEventSchema } from 'bulkhead/protocol';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type EventReader, readEvents } from './fixtures/event-reader.ts';
 import { jpeg, startTestServer, type TestServer, type TestUser } from './fixtures/test-server.ts';
 
 let app: TestServer;
-const open = new Set<Stream>();
+const open = new Set<EventReader>();
 beforeAll(async () => {
   app = await startTestServer({
     limits: { coalesceMs: 40, heartbeatMs: 60, streamIdleMs: 60_000, maxStreamsPerUser: 3 },
@@ -15,52 +15,11 @@ afterEach(() => {
   for (const stream of open) stream.close();
 });
 
-type Stream = Awaited<ReturnType<typeof connect>>;
-
-/** An event stream, read as a browser reads it. */
 async function connect(user: TestUser, lastEventId?: string) {
-  const abort = new AbortController();
-  const response = await fetch(`${app.apiUrl}/api/sse/processing-updates`, {
-    headers: {
-      'x-user': user.id,
-      ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
-    },
-    signal: abort.signal,
+  const stream = await readEvents(`${app.apiUrl}/api/sse/processing-updates`, {
+    'x-user': user.id,
+    ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
   });
-  const events: { id: string | undefined; event: ProcessingEvent }[] = [];
-  let text = '';
-  let heartbeats = 0;
-  const read = async () => {
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      text += chunk;
-      const blocks = text.split('\n\n');
-      text = blocks.pop() ?? '';
-      for (const block of blocks) {
-        if (block.startsWith('event: heartbeat')) heartbeats++;
-        const data = /^data: (.*)$/m.exec(block)?.[1];
-        if (data === undefined) continue;
-        const event = processingEventSchema.parse(JSON.parse(data));
-        events.push({ id: /^id: (.*)$/m.exec(block)?.[1], event });
-      }
-    }
-  };
-  const ended =
-    response.status === 200
-      ? read().then(
-          () => 'ended',
-          () => 'aborted',
-        )
-      : 'refused';
-  const stream = {
-    response,
-    events,
-    ended,
-    heartbeats: () => heartbeats,
-    lastId: () => events.findLast(({ id }) => id !== undefined)?.id,
-    changes: () => events.flatMap(({ event }) => (event.type === 'assets' ? event.changes : [])),
-    progress: () => events.filter(({ event }) => event.type === 'progress'),
-    close: () => abort.abort(),
-  };
   open.add(stream);
   return stream;
 }
@@ -184,6 +143,20 @@ test('a user may have so many streams, and a closed one makes room', async () =>
   expect((await connect(app.user())).response.status).toBe(200);
   streams[0]?.close();
   await expect.poll(async () => (await connect(user)).response.status).toBe(200);
+});
+
+test('the id to resume from may stand in the query; the header, which is newer, goes before it', async () => {
+  const user = app.user();
+  await finalizeNew(user, 'a.jpg');
+  const first = await connect(user, '0');
+  await expect.poll(() => first.changes().length).toBe(1);
+  const lastId = first.lastId() ?? '';
+  const url = `${app.apiUrl}/api/sse/processing-updates?lastEventId=0`;
+  const queried = await readEvents(url, { 'x-user': user.id });
+  const both = await readEvents(url, { 'x-user': user.id, 'last-event-id': lastId });
+  await expect.poll(() => queried.progress().length + both.progress().length).toBe(2);
+  expect([queried.changes().length, both.changes().length]).toEqual([1, 0]);
+  for (const stream of [first, queried, both]) stream.close();
 });
 
 test('closing the server ends the streams at once', async () => {

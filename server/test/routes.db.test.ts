@@ -256,8 +256,9 @@ describe('failures of the server itself', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('secret=1');
   });
 
-  test('a database that does not answer makes the server unhealthy, not silent', async () => {
+  test('a database that does not answer makes the server unready, not dead', async () => {
     expect((await app.user().call('GET', '/healthz')).body).toEqual({ status: 'ok' });
+    expect((await app.user().call('GET', '/readyz')).body).toEqual({ status: 'ready' });
     const broken = createBulkheadServer({
       database: {
         ...app.database,
@@ -275,9 +276,12 @@ describe('failures of the server itself', () => {
       authorize: async () => null,
       logger,
     });
-    const response = await broken.fetch(new Request('http://kit.test/healthz'));
+    const ask = (path: string) => broken.fetch(new Request(`http://kit.test${path}`));
+    const response = await ask('/readyz');
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('1');
+    expect(await response.json()).toEqual({ status: 'not ready', failed: ['database'] });
+    expect((await ask('/healthz')).status).toBe(200);
     await broken.close();
   });
 });

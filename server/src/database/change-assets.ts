@@ -1,11 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { isConflict } from './database-failure.ts';
+import { retryConflicts } from './retry-conflicts.ts';
 import type { Database, Tx } from './schema.ts';
 import { createTurns, type Turns } from './turns.ts';
-
-const MAX_ATTEMPTS = 5;
-const RETRY_MS = 20;
 
 /**
  * A transaction that changes assets of these users. One user's such transactions run one after the
@@ -14,7 +10,7 @@ const RETRY_MS = 20;
  * everywhere, so nobody can wait for one another; they end with the transaction.
  *
  * Where the database rolls it back all the same, for a deadlock or a serialization failure, `work` is
- * called again, four times at most: it must keep nothing of a call that failed.
+ * called again, four times in all at most: it must keep nothing of a call that failed.
  */
 export async function changeAssets<T>(
   db: Database,
@@ -22,15 +18,7 @@ export async function changeAssets<T>(
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const keys = [...new Set(userIds)].sort();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await turnsOf(db).take(keys, () => inOrder(db, keys, work));
-    } catch (error) {
-      if (!isConflict(error) || attempt === MAX_ATTEMPTS) throw error;
-      // Those who met now do not meet again.
-      await sleep(RETRY_MS * 2 ** attempt * Math.random());
-    }
-  }
+  return retryConflicts(() => turnsOf(db).take(keys, () => inOrder(db, keys, work)));
 }
 
 const turns = new WeakMap<Database, Turns>();

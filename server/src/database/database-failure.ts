@@ -15,7 +15,7 @@ const NETWORK_CODES = new Set([
 ]);
 /** `pg` and its pool give these no code: no connection was free in time, or it broke under a query. */
 const PG_MESSAGES =
-  /timeout exceeded when trying to connect|^Connection terminated|connection error and is not queryable|Client was closed and is not queryable/;
+  /timeout exceeded when trying to connect|^timeout expired$|^Connection terminated|connection error and is not queryable|Client was closed and is not queryable|^Cannot use a pool after calling end/;
 
 /** The database cannot answer now; what was asked may have happened or not. */
 export function isUnavailable(error: unknown): boolean {

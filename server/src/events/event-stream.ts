@@ -1,39 +1,26 @@
-import type { ProcessingEvent } from 'bulkhead/protocol';
+import { type EventSink, MAX_BUFFERED_BYTES, type SinkHandlers } from './event-sink.ts';
 
 const encoder = new TextEncoder();
 
-/** Bytes a slow reader may be behind before its stream is passed over until it has caught up. */
-const MAX_BUFFERED_BYTES = 1024 * 1024;
-
 /** One open `text/event-stream` answer (WHATWG HTML, "Server-sent events"). */
-export interface EventStream {
+export interface EventStream extends EventSink {
   readonly body: ReadableStream<Uint8Array>;
-  /** The version of the last change this stream has been sent. */
-  version: number;
-  /** False while the reader is too far behind: it gets what it missed when it has caught up. */
-  readonly canSend: boolean;
-  send(event: ProcessingEvent, id?: number): void;
-  /** Keeps proxies from closing the connection; no sign of activity. */
-  heartbeat(): void;
-  close(): void;
 }
 
-export interface EventStreamHandlers {
-  /** The reader has caught up after `canSend` was false. */
-  onDrain(): void;
-  /** Once, however the stream ends. */
-  onClose(): void;
+export interface EventStreamOptions {
+  /** How long a browser waits before it connects again. */
+  retryMs: number;
+  /** The same, said when the server stops: different for each stream, so that not all come at once. */
+  restartRetryMs: () => number;
 }
 
-/** @param retryMs how long a browser waits before it connects again. */
 export function createEventStream(
-  version: number,
-  retryMs: number,
-  handlers: EventStreamHandlers,
+  { retryMs, restartRetryMs }: EventStreamOptions,
+  handlers: SinkHandlers,
 ): EventStream {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let isBehind = false;
-  const end = () => {
+  const finish = () => {
     if (!controller) return;
     controller = undefined;
     handlers.onClose();
@@ -49,7 +36,7 @@ export function createEventStream(
         isBehind = false;
         handlers.onDrain();
       },
-      cancel: end,
+      cancel: finish,
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_BUFFERED_BYTES }),
   );
@@ -58,26 +45,28 @@ export function createEventStream(
     if ((controller?.desiredSize ?? 1) <= 0) isBehind = true;
   };
   return {
+    transport: 'sse',
     body,
-    version,
     get canSend() {
       return controller !== undefined && !isBehind;
     },
-    send(event, id) {
+    send(json, id) {
       // JSON has no raw line break: one data line is enough.
-      write(`${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`);
+      write(`id: ${id}\ndata: ${json}\n\n`);
     },
     heartbeat() {
+      // Bytes that wait already keep the connection as alive as this would.
       // An event of its own, not a comment: a page hears it, and knows that the stream lives.
-      write('event: heartbeat\ndata:\n\n');
+      if (!isBehind) write('event: heartbeat\ndata:\n\n');
     },
-    close() {
+    close(end) {
+      if (end === 'restart' && !isBehind) write(`retry: ${Math.round(restartRetryMs())}\n\n`);
       try {
         controller?.close();
       } catch {
         // The reader cancelled in this very moment.
       }
-      end();
+      finish();
     },
   };
 }

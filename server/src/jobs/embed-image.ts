@@ -82,6 +82,7 @@ export function createImageEmbedder(
     });
     if (!updated) return;
     context.summary.count('embedded');
+    context.telemetry.files('embed', 'done');
     context.changes.changed([updated.user_id]);
   };
 }
@@ -167,7 +168,7 @@ function describeEmbeddingError(error: unknown): string {
 
 /** The next attempt, in the same transaction. Only a failure that counts is shown on the asset. */
 async function reschedule(
-  { db, queue, changes, logger, summary, clock }: WorkerContext,
+  { db, queue, changes, logger, summary, clock, telemetry }: WorkerContext,
   job: Job,
   asset: ProcessedAsset,
   delaySeconds: number,
@@ -200,12 +201,14 @@ async function reschedule(
     counted ? '[Jobs] embedding failed' : '[Jobs] embedding waits for its provider',
   );
   summary.count('retried');
+  telemetry.files('embed', 'retried');
+  telemetry.failure('embed', counted?.problem.code ?? 'throttled');
   changes.changed([asset.user_id]);
 }
 
 /** One that has a vector of an earlier model stays searchable by it, and is not asked for again. */
 async function recordFinal(
-  { db, embedder, changes, logger, summary }: WorkerContext,
+  { db, embedder, changes, logger, summary, telemetry }: WorkerContext,
   job: Job,
   asset: ProcessedAsset,
   problem: FileProblem,
@@ -232,5 +235,7 @@ async function recordFinal(
   const fields = { job: 'embed', assetId: asset.id, code: problem.code, err: cause };
   logger.error(fields, `[Jobs] embedding failed for good: ${problem.detail}`);
   summary.count('failed');
+  telemetry.files('embed', 'failed');
+  telemetry.failure('embed', problem.code);
   changes.changed([asset.user_id]);
 }

@@ -83,8 +83,6 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
       return { id: row.id, retryCount: claimed.claim - 1, data } satisfies ClaimedJob;
     });
 
-  const held = (job: ClaimedJob) => ({ id: job.id, claim: job.retryCount + 1 });
-
   return {
     async insert(tx, name, jobs, { startAfterSeconds = 0, priority = 0 }) {
       const ids = jobs.map(() => randomUUID());
@@ -256,6 +254,8 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
     },
   };
 }
+
+const held = (job: ClaimedJob) => ({ id: job.id, claim: job.retryCount + 1 });
 
 /** As a table `held (id, claim)`. */
 function claimsOf(jobs: readonly ClaimedJob[]) {

@@ -121,6 +121,10 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
   }
 
   return {
+    get isStarted() {
+      return isStarted;
+    },
+
     async start() {
       if (isStarted) return;
       await boss.start();

@@ -133,12 +133,13 @@ async function writeProcessed(
 }
 
 async function finish(
-  { db, blobs, changes, summary }: WorkerContext,
+  { db, blobs, changes, summary, telemetry }: WorkerContext,
   { assetId, userId, image, thumbnail }: Result,
   isUpdated: boolean,
 ): Promise<void> {
   if (isUpdated) {
     summary.count('processed');
+    telemetry.files('process', 'done');
     changes.changed([userId]);
   } else if (!(await exists(db, assetId))) {
     // Deleted while it was processed: its derivatives would be orphans.
@@ -173,7 +174,7 @@ async function decideFailure(
 
 /** With a delay, the next attempt is enqueued in the same transaction; without, it is final. */
 async function recordFailure(
-  { db, queue, changes, logger, summary }: WorkerContext,
+  { db, queue, changes, logger, summary, telemetry }: WorkerContext,
   job: Job,
   asset: PendingAsset,
   problem: FileProblem,
@@ -214,6 +215,8 @@ async function recordFailure(
     logger.error({ ...fields, err: cause }, `[Jobs] processing failed for good: ${problem.detail}`);
   }
   summary.count(isFinal ? 'failed' : 'retried');
+  telemetry.files('process', isFinal ? 'failed' : 'retried');
+  telemetry.failure('process', problem.code);
   changes.changed([asset.user_id]);
 }
 

@@ -80,6 +80,8 @@ export interface Queue {
    */
   pending(name: JobName, assetIds: readonly string[], tx?: Tx): Promise<Set<string>>;
   start(): Promise<void>;
+  /** Between `start` and `stop`. A queue that does not say is taken to run. */
+  readonly isStarted?: boolean;
   /** Lets running handlers finish for `graceMs`, then aborts their signals. */
   stop(graceMs?: number): Promise<void>;
 }

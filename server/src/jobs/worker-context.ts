@@ -6,6 +6,7 @@ import type { Embedder } from '../embeddings/embedder.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { ImageDecoder } from '../images/image-decoder.ts';
 import type { Logger } from '../logging.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Random } from './backoff.ts';
 import type { JobSummary } from './job-summary.ts';
 import type { Queue } from './queue.ts';
@@ -25,6 +26,7 @@ export interface WorkerContext {
   maxOriginals: number;
   /** A `process` job delivered more often than this is failed for good. */
   maxProcessDeliveries: number;
+  telemetry: Telemetry;
   random: Random;
   clock: Clock;
 }

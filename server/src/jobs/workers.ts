@@ -9,12 +9,14 @@ import { createInlineDecoder } from '../images/image-decoder.ts';
 import type { RenderLimits } from '../images/render-image.ts';
 import type { Logger } from '../logging.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
+import { measureJob } from '../telemetry/measured.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import type { Random } from './backoff.ts';
 import { createImageEmbedder } from './embed-image.ts';
 import { createJobSlices, type JobSlices } from './job-slices.ts';
 import { createJobSummary } from './job-summary.ts';
 import { createImageProcessor } from './process-image.ts';
-import type { Queue } from './queue.ts';
+import type { Job, JobName, Queue } from './queue.ts';
 import { enqueueReembedding } from './re-embed.ts';
 import { recoverStranded } from './recover.ts';
 import { MAX_DELIVERIES, MAX_ISOLATED_DELIVERIES, type WorkerContext } from './worker-context.ts';
@@ -29,6 +31,8 @@ export interface WorkersOptions {
   /** Told after every commit. */
   changes: ChangeFeed;
   logger: Logger;
+  /** Default: nobody is told. */
+  telemetry?: Telemetry;
   /** Images decoded at once. Default 2: each takes one core and, at the pixel limit, 400 MB. */
   processConcurrency?: number;
   /**
@@ -76,6 +80,7 @@ export function createWorkers(options: WorkersOptions): Workers {
   const { database, queue, logger, processConcurrency = 2, embedConcurrency = 2 } = options;
   const { decode = 'child', limits = {} } = options;
   const { db } = database;
+  const { telemetry = noTelemetry } = options;
   const decoder =
     decode === 'inline'
       ? createInlineDecoder(limits)
@@ -89,6 +94,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     embedder: options.embedder,
     changes: options.changes,
     summary: createJobSummary(logger),
+    telemetry,
     decoder,
     maxOriginals: processConcurrency * (decode === 'inline' ? 1 : ORIGINALS_PER_DECODER),
     maxProcessDeliveries: decode === 'inline' ? MAX_DELIVERIES : MAX_ISOLATED_DELIVERIES,
@@ -116,6 +122,8 @@ export function createWorkers(options: WorkersOptions): Workers {
     }
   };
   const registry = createWorkerRegistry(db, logger);
+  const measured = (name: JobName, handler: (job: Job) => Promise<void>) =>
+    measureJob(name, handler, telemetry);
   return {
     slice: createJobSlices({ context, lane, reembed }),
     async start() {
@@ -125,8 +133,9 @@ export function createWorkers(options: WorkersOptions): Workers {
       }
       await registry.start({ process: processConcurrency, embed: embedConcurrency });
       const jobs = processConcurrency * JOBS_PER_DECODER;
-      await queue.work('process', jobs, createImageProcessor(context));
-      await queue.work('embed', embedConcurrency, createImageEmbedder(context, lane), lane);
+      await queue.work('process', jobs, measured('process', createImageProcessor(context)));
+      const embed = measured('embed', createImageEmbedder(context, lane));
+      await queue.work('embed', embedConcurrency, embed, lane);
       reembedding = reembed();
     },
     async stop(graceMs) {

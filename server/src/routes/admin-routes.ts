@@ -5,7 +5,7 @@ import { webBody } from '../blobs/request-body.ts';
 import { type DeadLetters, operatorRedriveSchema } from '../library/dead-letters.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError } from '../problem-error.ts';
-import { createOperatorGuard } from './operator.ts';
+import type { RequireOperator } from './operator.ts';
 import { parse } from './parse.ts';
 import { readJson } from './read-json.ts';
 
@@ -17,19 +17,20 @@ import { readJson } from './read-json.ts';
 export function mountAdminRoutes<E extends Env>(
   app: Hono<E>,
   parts: {
-    operatorToken: string | undefined;
+    requireOperator: RequireOperator;
+    /** Whether there is an operator: without one there is no page. */
+    hasOperator: boolean;
     status: StatusReader;
     deadLetters: DeadLetters;
     basePath: string;
     logger: Logger;
   },
 ): void {
-  const { operatorToken, status, deadLetters, basePath, logger } = parts;
-  const guard = createOperatorGuard(operatorToken);
+  const { requireOperator, hasOperator, status, deadLetters, basePath, logger } = parts;
 
   app.get(`${basePath}/admin`, (c) => {
     webBody(c.req.raw).drain();
-    if (operatorToken === undefined) throw new ProblemError('not_found', 'There is no such route');
+    if (!hasOperator) throw new ProblemError('not_found', 'There is no such route');
     const { html, contentSecurityPolicy } = adminPage(`${basePath}/admin/api`);
     return c.body(html, 200, {
       'Content-Type': 'text/html; charset=utf-8',
@@ -42,12 +43,12 @@ export function mountAdminRoutes<E extends Env>(
 
   app.get(`${basePath}/admin/api/status`, async (c) => {
     webBody(c.req.raw).drain();
-    guard(c.req.raw);
+    requireOperator(c.req.raw);
     return c.json(await status.read());
   });
 
   app.post(`${basePath}/admin/api/redrive`, async (c) => {
-    guard(c.req.raw);
+    requireOperator(c.req.raw);
     const cause = parse(operatorRedriveSchema, await readJson(c.req.raw));
     const result = await deadLetters.redrive(undefined, cause);
     const { code, stage } = cause;

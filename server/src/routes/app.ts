@@ -11,11 +11,13 @@ import {
   uploadUrlsRequestSchema,
 } from 'bulkhead/protocol';
 import { type Context, Hono } from 'hono';
+import { routePath } from 'hono/route';
 import type { StatusReader } from '../admin/status.ts';
 import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import type { Clock } from '../clock.ts';
-import { isUnavailable } from '../database/database-failure.ts';
+import { fromDatabase } from '../database/database-problem.ts';
 import type { ChangeHub } from '../events/change-hub.ts';
+import type { ReadinessChecker } from '../health/readiness.ts';
 import type { DeadLetters } from '../library/dead-letters.ts';
 import type { Library } from '../library/library.ts';
 import type { Search } from '../library/search.ts';
@@ -23,6 +25,7 @@ import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
+import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
@@ -30,8 +33,12 @@ import { mountAdminRoutes } from './admin-routes.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
 import { type CronParts, mountCronRoutes } from './cron-routes.ts';
 import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
+import { mountEvents } from './events.ts';
+import { mountHealth } from './health.ts';
+import type { RequireOperator } from './operator.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
+import { mountTelemetry } from './telemetry.ts';
 import { mountWebhooks, type Webhook } from './webhooks.ts';
 
 export interface AppParts {
@@ -46,12 +53,14 @@ export interface AppParts {
   rateLimiter: RateLimiter;
   deadLetters: DeadLetters;
   status: StatusReader;
-  operatorToken: string | undefined;
+  /** Whether there is an operator. */
+  hasOperator: boolean;
   cron: CronParts | undefined;
   logger: Logger;
   clock: Clock;
-  /** Resolves while the server can work; a rejection is answered with 503. */
-  checkHealth: () => Promise<void>;
+  readiness: ReadinessChecker;
+  telemetry: ServerTelemetry;
+  requireOperator: RequireOperator;
   /** Origins of pages that may call this server though they are served elsewhere. */
   allowedOrigins: readonly string[];
   /** By provider. */
@@ -68,14 +77,12 @@ interface Variables {
 
 type AppContext = Context<{ Variables: Variables }>;
 
-/** What a database takes to be restarted, or a pool to have a connection free. */
-const UNAVAILABLE_SECONDS = 2;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The HTTP side of the kit: a web-standard `Request → Response` with all its routes. */
 export function createApp(parts: AppParts): (request: Request) => Promise<Response> {
   const { authorize, issuer, finalizer, reconciler, library, search, stats, hub } = parts;
-  const { rateLimiter, logger, clock } = parts;
+  const { rateLimiter, logger, clock, telemetry } = parts;
   const app = new Hono<{ Variables: Variables }>();
   const path = (route: string) => `${parts.basePath}${route}`;
 
@@ -112,20 +119,18 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     c.set('requestId', randomUUID());
     await next();
     finish(c, parts.allowedOrigins);
-    const ms = Math.round(performance.now() - startedMs);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { status } = c.res;
+    telemetry.answered({ method: methodOf(c), route: routeOf(c), status, seconds });
+    const ms = Math.round(seconds * 1000);
     // The path without its query: that may hold file names.
     const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
-    logger.debug({ ...fields, status: c.res.status, ms }, 'Answered');
+    logger.debug({ ...fields, status, ms }, 'Answered');
   });
 
-  app.get(path('/healthz'), async (c) => {
-    try {
-      await parts.checkHealth();
-    } catch (cause) {
-      throw new ProblemError('unavailable', undefined, { cause, retryAfterSeconds: 1 });
-    }
-    return c.json({ status: 'ok' });
-  });
+  mountHealth(app, { path, readiness: parts.readiness });
+  mountTelemetry(app, { path, requireOperator: parts.requireOperator, telemetry });
+  mountEvents(app, { path, guard, hub, authorize });
 
   app.get(path('/api/upload-url'), async (c) => {
     const userId = await guard(c);
@@ -172,24 +177,6 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
       timestamp: new Date(clock()).toISOString(),
     };
     return c.json(answer);
-  });
-
-  app.get(path('/api/sse/processing-updates'), async (c) => {
-    const userId = await guard(c);
-    const last = c.req.header('last-event-id') ?? '';
-    // Hono answers HEAD by this handler and drops the body: a stream opened for it would never end.
-    const isHead = c.req.method === 'HEAD';
-    const body = isHead
-      ? null
-      : await hub.open(userId, /^\d{1,15}$/.test(last) ? Number(last) : undefined);
-    return new Response(body, {
-      headers: {
-        'Content-Type': 'text/event-stream; charset=utf-8',
-        'Cache-Control': 'no-cache, no-transform',
-        // nginx would hold events back to fill its buffer.
-        'X-Accel-Buffering': 'no',
-      },
-    });
   });
 
   app.get(path('/api/assets'), async (c) => {
@@ -254,23 +241,21 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return problemResponse({ code: 'not_found', detail: 'There is no such route' });
   });
 
-  app.onError((error, c) => {
+  app.onError((thrown, c) => {
     webBody(c.req.raw).drain();
     const requestId = c.get('requestId');
+    const error = fromDatabase(thrown);
     if (error instanceof ProblemError) {
       if (error.code === 'unavailable') {
         logger.error({ requestId, err: error.cause }, 'The server is unavailable');
       }
-      const { code, message, retryAfterSeconds } = error;
-      return problemResponse({ code, detail: message, retryAfterSeconds });
+      if (error.code === 'rate_limited') telemetry.rateLimited();
+      const { code, message, retryAfterSeconds, headers } = error;
+      return problemResponse({ code, detail: message, retryAfterSeconds }, headers);
     }
     // Nobody is there to read it; a status is still owed.
     if (error instanceof BodyAbortedError) return problemResponse({ code: 'invalid_json' });
     const fields = { requestId, method: c.req.method, path: c.req.path };
-    if (isUnavailable(error)) {
-      logger.warn({ ...fields, err: error }, 'The database is away, or has no connection free');
-      return problemResponse({ code: 'unavailable', retryAfterSeconds: UNAVAILABLE_SECONDS });
-    }
     logger.error({ ...fields, err: error }, 'A request failed');
     return problemResponse({
       code: 'internal',
@@ -279,6 +264,19 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
   });
 
   return async (request) => app.fetch(request);
+}
+
+const METHODS = new Set([...SAFE_METHODS, 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** Whatever a client made up is one label. */
+function methodOf(c: AppContext): string {
+  return METHODS.has(c.req.method) ? c.req.method : 'OTHER';
+}
+
+/** The pattern, never the path: that has ids in it. */
+function routeOf(c: AppContext): string {
+  const route = routePath(c, -1);
+  return route.includes('*') ? 'none' : route;
 }
 
 /** What every answer carries. */

@@ -11,6 +11,7 @@ import type { AssetView } from '../library/asset-view.ts';
 import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
 import type { Quotas } from '../rate-limit/quota.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 import { absentOf } from './missing-blobs.ts';
 import { type Accepted, type Refused, settleUploads } from './settle-uploads.ts';
@@ -27,6 +28,7 @@ export interface FinalizerParts {
   quotas: Quotas;
   clock: Clock;
   logger: Logger;
+  telemetry?: Telemetry;
 }
 
 /** Turns uploaded objects into assets. */
@@ -41,7 +43,7 @@ export interface Finalizer {
 type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
 
 export function createFinalizer(parts: FinalizerParts): Finalizer {
-  const { db, blobs, view, changes, logger } = parts;
+  const { db, blobs, view, changes, logger, telemetry = noTelemetry } = parts;
 
   const reservations = async (userId: string, ids: readonly string[]) => {
     const rows = await db
@@ -108,7 +110,11 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       settleUploads(parts, tx, userId, { accepted, refused, bereft }),
     );
     const duplicates = finalized.filter(({ isDuplicate }) => isDuplicate);
-    if (finalized.length > duplicates.length) changes.changed([userId]);
+    if (finalized.length > duplicates.length) {
+      changes.changed([userId]);
+      const uploaded = finalized.filter(({ row, asset }) => row.id === asset.id);
+      telemetry.uploaded(uploaded.map(({ row }) => row.created_at.getTime()));
+    }
     const obsoleteKeys = [...rejected, ...duplicates].map(({ row }) => row.key);
     // After the commit: until then the object may still be needed. The sweep removes it in case
     // this does not come to pass.
