@@ -37,7 +37,6 @@ const server = createBulkheadServer({
     enqueue: async () => {},
     work: async () => {},
     drain: async () => 0,
-    drain: async () => 0,
     depth: async () => 0,
     pending: async () => new Set(),
     start: async () => {},
