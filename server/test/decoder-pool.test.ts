@@ -122,7 +122,10 @@ describe('the decoder pool', () => {
 
   it('takes a decoder that cannot start for the server’s trouble, not for the image’s', async () => {
     const decoder = pool({ script: new URL('file:///nowhere/decoder.js') });
-    await expect(decoder.render(await jpeg(1), never)).rejects.toMatchObject({ isTransient: true });
+    await expect(decoder.render(await jpeg(1), never)).rejects.toMatchObject({
+      code: 'processing_failed',
+      message: expect.stringContaining('did not start'),
+    });
   });
 
   it('takes no image once it is closed', async () => {

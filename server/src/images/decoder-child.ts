@@ -34,6 +34,8 @@ process.on('message', ({ bytes, limits }: DecodeRequest) => {
   );
 });
 
+send({ type: 'ready', rssBytes: process.memoryUsage.rss() });
+
 function send(message: DecoderMessage): void {
   // The parent may be gone this very moment; 'disconnect' ends us then.
   process.send?.(message, undefined, undefined, () => {});

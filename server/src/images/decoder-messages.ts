@@ -7,8 +7,12 @@ export interface DecodeRequest {
   limits: Partial<RenderLimits>;
 }
 
-/** From the child: the answer, or how much memory it takes (where the parent cannot look itself). */
+/**
+ * From the child: that it is there; the answer; or how much memory it takes (where the parent cannot
+ * look itself).
+ */
 export type DecoderMessage =
+  | { type: 'ready'; rssBytes: number }
   | { type: 'rendered'; image: RenderedImage; rssBytes: number }
   | { type: 'failed'; code: ImageErrorCode; message: string; rssBytes: number }
   | { type: 'memory'; rssBytes: number };

@@ -46,6 +46,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
   });
   let task: Task | undefined;
   let isWorn = false;
+  let isReady = false;
   let failure: Error | undefined;
   const gone = once(child, 'exit').catch(() => {});
   // A server that has nothing to do may end; children do not keep it.
@@ -54,7 +55,8 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
 
   child.on('message', (message: DecoderMessage) => {
     if (message.rssBytes > maxRssBytes * WORN_SHARE) isWorn = true;
-    if (message.type === 'memory') checkMemory(message.rssBytes);
+    if (message.type === 'ready') isReady = true;
+    else if (message.type === 'memory') checkMemory(message.rssBytes);
     else if (message.type === 'rendered') task?.resolve(message.image);
     else task?.reject(new ImageError(message.code, message.message));
   });
@@ -67,15 +69,14 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
   });
   child.on('exit', (code, signal) => {
     const how = signal ?? `exit code ${code}`;
-    task?.reject(
-      new ImageError(
-        'decoder_crashed',
-        task.verdict ?? `The decoder ended at this image (${how})`,
-        {
-          cause: failure,
-        },
-      ),
-    );
+    if (!isReady && !task?.verdict) {
+      // It never came so far as to look at the image: the installation is broken, or the machine full.
+      const detail = `The server could not process the image: its decoder did not start (${how})`;
+      task?.reject(new ImageError('processing_failed', detail, { cause: failure }));
+      return;
+    }
+    const detail = task?.verdict ?? `The decoder ended at this image (${how})`;
+    task?.reject(new ImageError('decoder_crashed', detail, { cause: failure }));
   });
 
   function condemn(verdict: string): void {
