@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createFileSystemStore, type FileSystemStore } from './blobs/file-system-store.ts';
+import { persistentSecret } from './blobs/persistent-secret.ts';
 import { type EmbeddedOptions, embeddedOptionsSchema, resolveOptions } from './config.ts';
 import { type BulkheadServer, createBulkheadServer } from './create-server.ts';
 import { openEmbeddedDatabase } from './database/embedded-database.ts';
@@ -149,18 +149,4 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
     await database.close();
     throw error;
   }
-}
-
-/** Made at the first start; whoever can read it can sign URLs, so only its owner can. */
-async function persistentSecret(path: string): Promise<string> {
-  const draft = `${path}.${process.pid}`;
-  try {
-    await writeFile(draft, randomBytes(32).toString('hex'), { mode: 0o600 });
-    await link(draft, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  return (await readFile(path, 'utf8')).trim();
 }

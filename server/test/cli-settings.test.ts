@@ -89,7 +89,7 @@ describe('the environment', () => {
       'S3_BUCKET: is missing; BULKHEAD_STORE is s3',
     ]);
     expect(problemsOf({ BULKHEAD_EMBEDDER: 'replicate' })).toHaveLength(3);
-    expect(problemsOf({ BULKHEAD_EMBEDDER: 'openai' })).toHaveLength(3);
+    expect(problemsOf({ BULKHEAD_EMBEDDER: 'openai' })).toHaveLength(4);
   });
 
   it('refuses to start in production without a database, a place for files and a secret', () => {

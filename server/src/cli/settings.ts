@@ -90,20 +90,34 @@ const environmentSchema = z.object({
   S3_CREATE_ONLY: flag.optional(),
   S3_VERIFIES_CHECKSUMS: flag.optional(),
   BLOB_READ_WRITE_TOKEN: text.optional(),
+  BULKHEAD_BLOB_ACCESS: z.enum(['private', 'public']).optional(),
 
   BULKHEAD_EMBEDDER: z.enum(['local', 'replicate', 'openai']).default('local'),
   REPLICATE_API_TOKEN: text.optional(),
   REPLICATE_MODEL: text.optional(),
+  REPLICATE_IMAGE_INPUT: text.optional(),
+  REPLICATE_TEXT_INPUT: text.optional(),
+  REPLICATE_OUTPUT_PATH: text.optional(),
+  REPLICATE_WEBHOOK_URL: url('https:').optional(),
+  REPLICATE_WEBHOOK_SECRET: text.optional(),
   OPENAI_API_KEY: text.optional(),
   OPENAI_BASE_URL: url('http:', 'https:').optional(),
   OPENAI_EMBEDDING_MODEL: text.optional(),
+  OPENAI_DIALECT: z.enum(['jina', 'infinity']).optional(),
   BULKHEAD_EMBEDDING_DIMENSIONS: wholeNumber(1, 16_000).optional(),
+  BULKHEAD_EMBEDDINGS_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
+  BULKHEAD_EMBEDDINGS_PER_DAY: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
 
   BULKHEAD_PROCESS_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_EMBED_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_MAX_FILE_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   BULKHEAD_RATE_CAPACITY: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_RATE_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
+  BULKHEAD_MAX_OPEN_UPLOADS: wholeNumber(500, 10_000_000).optional(),
+  BULKHEAD_MAX_FILES_PER_DAY: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  BULKHEAD_MAX_BYTES_PER_DAY: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  /** Before anything else ends, `/readyz` answers 503 for so long: what a balancer takes to notice. */
+  BULKHEAD_DRAIN_SECONDS: wholeNumber(0, 300).default(0),
 });
 
 type Environment = z.output<typeof environmentSchema>;
@@ -153,11 +167,15 @@ function missingParts(settings: Settings): string[] {
   }
   if (settings.BULKHEAD_EMBEDDER === 'replicate') {
     need('REPLICATE_API_TOKEN', 'BULKHEAD_EMBEDDER is replicate');
+    if (settings.REPLICATE_WEBHOOK_URL !== undefined) {
+      need('REPLICATE_WEBHOOK_SECRET', 'REPLICATE_WEBHOOK_URL is set');
+    }
     need('REPLICATE_MODEL', 'such as owner/name or owner/name:version');
     need('BULKHEAD_EMBEDDING_DIMENSIONS', 'the length of the vectors that the model gives');
   }
   if (settings.BULKHEAD_EMBEDDER === 'openai') {
     need('OPENAI_API_KEY', 'BULKHEAD_EMBEDDER is openai');
+    need('OPENAI_BASE_URL', 'such as https://api.jina.ai/v1: OpenAI’s own models take no images');
     need('OPENAI_EMBEDDING_MODEL', 'the model at OPENAI_BASE_URL that takes images');
     need('BULKHEAD_EMBEDDING_DIMENSIONS', 'the length of the vectors that the model gives');
   }

@@ -1,0 +1,79 @@
+import type { OpenDatabase } from '../database/open-database.ts';
+import type { Embedder } from '../embeddings/embedder.ts';
+import { burstOf, createProviderLimiter } from '../embeddings/provider-lane.ts';
+import type { Logger } from '../logging.ts';
+import { createPostgresTokenBucket } from '../rate-limit/postgres-token-bucket.ts';
+import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
+import { createServerPressure } from '../rate-limit/server-pressure.ts';
+import { optionalPart } from './optional-part.ts';
+
+export interface LimitersParts {
+  readonly database: OpenDatabase;
+  readonly redisUrl: string | undefined;
+  readonly embedder: Embedder;
+  readonly limits: { readonly rateLimitCapacity: number; readonly rateLimitPerMinute: number };
+  readonly logger: Logger;
+}
+
+export interface OpenLimiters {
+  /** Undefined: the server's own default, in the database or in memory. */
+  readonly rateLimiter: RateLimiter | undefined;
+  /** Keeps the pace of the embedder's provider, over all processes that can share it. */
+  readonly providerLimiter: RateLimiter | undefined;
+  close(): Promise<void>;
+}
+
+/** Limits that several processes share: in Redis where there is one, else in the database. */
+export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> {
+  const { database, redisUrl, embedder, limits, logger } = parts;
+  const { pace } = embedder;
+  if (redisUrl === undefined) {
+    return {
+      rateLimiter: undefined,
+      providerLimiter: pace && sharedPace(database, pace, logger),
+      close: async () => {},
+    };
+  }
+  const { createRedisTokenBucket } = await import('../redis.ts');
+  const { Redis } = await optionalPart(['ioredis'], 'REDIS_URL is set', () => import('ioredis'));
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: 1, enableOfflineQueue: false });
+  // Of connections that come and go; the limiter says when it goes on without.
+  redis.on('error', (error) => logger.debug({ err: error }, 'Redis cannot be reached'));
+  const pressure = createServerPressure({ database });
+  return {
+    rateLimiter: createRedisTokenBucket({
+      redis,
+      logger,
+      capacity: limits.rateLimitCapacity,
+      refillPerMinute: limits.rateLimitPerMinute,
+      adaptive: { pressure: pressure.read },
+    }),
+    providerLimiter:
+      pace &&
+      createRedisTokenBucket({
+        redis,
+        logger,
+        capacity: burstOf(pace),
+        refillPerMinute: pace.requestsPerMinute,
+        keyPrefix: 'bulkhead:provider:',
+      }),
+    async close() {
+      pressure.close();
+      redis.disconnect();
+    },
+  };
+}
+
+function sharedPace(
+  database: OpenDatabase,
+  pace: NonNullable<Embedder['pace']>,
+  logger: Logger,
+): RateLimiter {
+  if (database.engine.kind === 'pglite') return createProviderLimiter(pace);
+  return createPostgresTokenBucket({
+    database,
+    logger,
+    capacity: burstOf(pace),
+    refillPerMinute: pace.requestsPerMinute,
+  });
+}

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import { createFileSystemStore, type FileSystemStore } from '../blobs/file-system-store.ts';
+import { persistentSecret } from '../blobs/persistent-secret.ts';
+import type { Logger } from '../logging.ts';
+import { optionalPart } from './optional-part.ts';
+import type { Settings } from './settings.ts';
+
+export interface OpenStore {
+  readonly blobStore: BlobStore;
+  /** The filesystem store, which this process serves too. */
+  readonly served: FileSystemStore | undefined;
+  /** Where browsers reach the served one, once it is known. */
+  setUrl(url: string): void;
+}
+
+/** The store that the environment names. */
+export async function openStore(settings: Settings, logger: Logger): Promise<OpenStore> {
+  switch (settings.store) {
+    case 's3':
+      return remote(await openS3(settings));
+    case 'vercel-blob':
+      return remote(await openVercelBlob(settings));
+    case 'filesystem':
+      return openFileSystem(settings, logger);
+  }
+}
+
+function remote(blobStore: BlobStore): OpenStore {
+  return { blobStore, served: undefined, setUrl() {} };
+}
+
+async function openS3(settings: Settings): Promise<BlobStore> {
+  const { createS3Store } = await optionalPart(
+    ['@aws-sdk/client-s3', '@aws-sdk/s3-request-presigner'],
+    'The store is S3',
+    () => import('../s3.ts'),
+  );
+  const { S3_BUCKET = '', S3_REGION, S3_ENDPOINT, S3_PUBLIC_ENDPOINT } = settings;
+  const { S3_FORCE_PATH_STYLE, S3_CREATE_ONLY, S3_VERIFIES_CHECKSUMS } = settings;
+  return createS3Store({
+    bucket: S3_BUCKET,
+    ...(S3_REGION !== undefined && { region: S3_REGION }),
+    ...(S3_ENDPOINT !== undefined && { endpoint: S3_ENDPOINT }),
+    ...(S3_PUBLIC_ENDPOINT !== undefined && { publicEndpoint: S3_PUBLIC_ENDPOINT }),
+    ...(S3_FORCE_PATH_STYLE !== undefined && { pathStyle: S3_FORCE_PATH_STYLE }),
+    ...(S3_CREATE_ONLY !== undefined && { createOnly: S3_CREATE_ONLY }),
+    ...(S3_VERIFIES_CHECKSUMS !== undefined && { verifiesChecksums: S3_VERIFIES_CHECKSUMS }),
+  });
+}
+
+async function openVercelBlob(settings: Settings): Promise<BlobStore> {
+  const { createVercelBlobStore } = await optionalPart(
+    ['@vercel/blob'],
+    'The store is Vercel Blob',
+    () => import('../vercel-blob.ts'),
+  );
+  return createVercelBlobStore({
+    token: settings.BLOB_READ_WRITE_TOKEN ?? '',
+    ...(settings.BULKHEAD_BLOB_ACCESS !== undefined && { access: settings.BULKHEAD_BLOB_ACCESS }),
+  });
+}
+
+async function openFileSystem(settings: Settings, logger: Logger): Promise<OpenStore> {
+  let url = settings.BULKHEAD_STORE_URL;
+  const served = await createFileSystemStore({
+    dir: join(settings.dir, 'blobs'),
+    publicUrl: () => {
+      if (url === undefined) throw new Error('The store has no address: set BULKHEAD_STORE_URL');
+      return url;
+    },
+    secret: settings.BULKHEAD_SECRET ?? (await persistentSecret(join(settings.dir, 'secret'))),
+    logger,
+  });
+  return {
+    blobStore: served,
+    served,
+    setUrl(listening) {
+      url ??= listening;
+    },
+  };
+}
