@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AdminStatus } from '../src/admin/status.ts';
+import { originalKey } from '../src/blobs/keys.ts';
 import { createLocalVisualEmbedder } from '../src/embeddings/local-visual.ts';
 import { createPgBossQueue } from '../src/jobs/pg-boss-queue.ts';
 import { createWorkers } from '../src/jobs/workers.ts';
@@ -39,7 +40,7 @@ async function seed(user: string, count: number, fields: { processed: boolean; c
   const problem = code === undefined ? null : JSON.stringify({ code, detail: 'as told' });
   await sql`insert into assets (id, user_id, key, filename, mime_type, size, checksum, search_words,
       processed, failed, processing_error, embedding_error, created_at)
-    select gen_random_uuid(), ${user}, 'k', 'a.jpg', 'image/jpeg', 1,
+    select gen_random_uuid(), ${user}, ${originalKey(user, randomUUID(), 0)}, 'a.jpg', 'image/jpeg', 1,
       encode(sha256(gen_random_uuid()::text::bytea), 'hex'), 'a', ${processed},
       ${problem !== null}, ${processed ? null : problem}::jsonb, ${processed ? problem : null}::jsonb,
       now() - interval '100 seconds'

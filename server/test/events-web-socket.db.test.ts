@@ -49,13 +49,17 @@ async function open(user: TestUser, query = '') {
 
 /** So many assets that the library has without their bytes. */
 async function addAssets(user: TestUser, count: number, detail?: string): Promise<void> {
+  await insertAssets(user, count, detail);
+  app.server.changes.changed([user.id]);
+}
+
+async function insertAssets(user: TestUser, count: number, detail?: string): Promise<void> {
   const error = detail === undefined ? null : JSON.stringify({ code: 'undecodable', detail });
   await sql`insert into assets (id, user_id, key, filename, mime_type, size, checksum, search_words,
       processing_error)
     select gen_random_uuid(), ${user.id}, 'u/x', n || '.jpg', 'image/jpeg', 1, gen_random_uuid()::text, '',
       ${error}::jsonb
     from generate_series(1, ${count}::int) n`.execute(app.database.db);
-  app.server.changes.changed([user.id]);
 }
 
 test('sends the same events as the stream, each with its id, and nobody else’s', async () => {
@@ -160,9 +164,10 @@ test('a reader that does not read is passed over, holds no memory, and misses no
     return (await metric?.get())?.values[0]?.value ?? 0;
   };
   const before = await sent();
-  slow.socket.pause();
+  await insertAssets(user, 10_000, 'x'.repeat(3000));
   // Below three heartbeats: who reads nothing answers no ping either.
-  await addAssets(user, 10_000, 'x'.repeat(3000));
+  slow.socket.pause();
+  app.server.changes.changed([user.id]);
   await new Promise((resolve) => setTimeout(resolve, 400));
   // 20 pages of 1.5 MB: what is sent lies in the buffers of two sockets, and the rest in the database.
   expect((await sent()) - before).toBeLessThan(15);

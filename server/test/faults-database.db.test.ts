@@ -148,7 +148,7 @@ describe.runIf(ENGINE === 'postgres')('the API on a PostgreSQL database', () => 
       await call(userId, '/api/upload-complete', { assetId }),
       await call(userId, '/api/processing-stats'),
       await call(userId, '/api/assets'),
-      await call(userId, '/healthz'),
+      await call(userId, '/readyz'),
     ]) {
       expect(answer.status).toBe(503);
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);

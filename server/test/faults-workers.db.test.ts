@@ -84,7 +84,7 @@ describe.runIf(ENGINE === 'postgres')('worker processes on one PostgreSQL databa
 
   it('61: takes over what a process held that was killed, within a minute, and repeats nothing', async () => {
     await upload();
-    const victim = spawnOne(url, dir, { signal: 'SIGKILL', atWrite: 9 });
+    const victim = spawnOne(url, dir, { signal: 'SIGKILL', atWrite: 2 * IMAGES - 7 });
     expect(await victim.ended()).toBe('SIGKILL');
     const before = await bench.db
       .selectFrom('assets')
@@ -112,7 +112,7 @@ describe.runIf(ENGINE === 'postgres')('worker processes on one PostgreSQL databa
     await untilDone(40_000);
     await expectEachOnce();
     const versions = await versionsOf(bench.db);
-    const objects = await digests(join(dir, 'blobs'));
+    const objects = await digests(join(dir, 'blobs', 'u'));
 
     late.process.kill('SIGCONT');
     await vi.waitFor(
@@ -124,7 +124,7 @@ describe.runIf(ENGINE === 'postgres')('worker processes on one PostgreSQL databa
     );
     expect(await late.stop()).toBe(0);
     expect(await versionsOf(bench.db)).toEqual(versions);
-    expect(await digests(join(dir, 'blobs'))).toEqual(objects);
+    expect(await digests(join(dir, 'blobs', 'u'))).toEqual(objects);
     await expectEachOnce();
   });
 
