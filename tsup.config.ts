@@ -125,6 +125,7 @@ export default defineConfig([
     entry: {
       ...entriesOf(server, './server/'),
       'decoder-child': 'server/src/images/decoder-child.ts',
+      'cli/bulkhead-server': 'server/src/cli/bulkhead-server.ts',
     },
     format: 'esm',
     platform: 'node',

@@ -178,7 +178,8 @@ export type EmbeddedOptions = z.input<typeof embeddedOptionsSchema>;
 export const configSchema = z.strictObject({
   ...common,
   authorize: common.authorize.optional(),
-  limits: limitsSchema.optional(),
+  /** Each goes before the environment's. */
+  limits: object<Limits>('an object of limits').optional(),
   allowedOrigins: common.allowedOrigins.optional(),
   basePath: z.string().optional(),
   /** Default: by the environment. */

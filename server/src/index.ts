@@ -58,7 +58,7 @@ export { createPgBossQueue } from './jobs/pg-boss-queue.ts';
 export type { DrainOptions, Job, JobData, JobName, Queue } from './jobs/queue.ts';
 export { createWorkers, type Workers, type WorkersOptions } from './jobs/workers.ts';
 export { createLogger, type Logger, silentLogger } from './logging.ts';
-export { type Listening, type ListenOptions, listen } from './node-server.ts';
+export { type Listening, type ListenOptions, listen, listenApi } from './node-server.ts';
 export type { TokenBucketOptions } from './rate-limit/bucket-limiter.ts';
 export { type ClientAddressOptions, clientAddress } from './rate-limit/client-address.ts';
 export {

@@ -61,29 +61,35 @@ export interface Listening {
 
 /** Serves the API and the object store, each on a port of its own. */
 export async function listen(handlers: Handlers, options: ListenOptions = {}): Promise<Listening> {
-  const { apiPort = 0, storePort = 0, host = '127.0.0.1' } = options;
-  const { headersTimeoutMs = HEADERS_MS, apiRequestTimeoutMs = API_REQUEST_MS } = options;
+  const { storePort = 0, host = '127.0.0.1', headersTimeoutMs = HEADERS_MS } = options;
   const store = createHttpServer(handlers.store, headersTimeoutMs, 0);
-  const api = createHttpServer(
-    handlers.api,
-    headersTimeoutMs,
-    apiRequestTimeoutMs,
-    handlers.upgrade,
-  );
   const storeUrl = await open(store.server, storePort, host);
   try {
-    const apiUrl = await open(api.server, apiPort, host);
+    const api = await listenApi(handlers, options);
     return {
-      apiUrl,
+      apiUrl: api.apiUrl,
       storeUrl,
       async close(graceMs = 2000) {
-        await Promise.all([shut(api, graceMs), shut(store, graceMs)]);
+        await Promise.all([api.close(graceMs), shut(store, graceMs)]);
       },
     };
   } catch (error) {
     await shut(store, 0);
     throw error;
   }
+}
+
+/** Serves the API alone: the store is elsewhere. */
+export async function listenApi(
+  handlers: Pick<Handlers, 'api' | 'upgrade'>,
+  options: ListenOptions = {},
+): Promise<Pick<Listening, 'apiUrl' | 'close'>> {
+  const { apiPort = 0, host = '127.0.0.1' } = options;
+  const { headersTimeoutMs = HEADERS_MS, apiRequestTimeoutMs = API_REQUEST_MS } = options;
+  const { api: handler, upgrade } = handlers;
+  const api = createHttpServer(handler, headersTimeoutMs, apiRequestTimeoutMs, upgrade);
+  const apiUrl = await open(api.server, apiPort, host);
+  return { apiUrl, close: (graceMs = 2000) => shut(api, graceMs) };
 }
 
 function createHttpServer(

@@ -7,7 +7,7 @@ import type { Listening } from './node-server.ts';
 /** What one process has open; each is optional, a worker has no server. */
 export interface ShutDownParts {
   server?: Pick<BulkheadServer, 'drain' | 'close'> | undefined;
-  listenings?: Iterable<Listening> | undefined;
+  listenings?: Iterable<Pick<Listening, 'close'>> | undefined;
   workers?: Pick<Workers, 'stop'> | undefined;
   /** What closes last but one: notifiers, limiters, telemetry. */
   closeOthers?: (() => Promise<void>) | undefined;

@@ -201,3 +201,18 @@ function productionProblems(settings: Settings): string[] {
   }
   return problems;
 }
+
+/** Of users, as far as the environment says. */
+export function limitsOf(settings: Settings): Record<string, number> {
+  const limits = {
+    maxFileBytes: settings.BULKHEAD_MAX_FILE_BYTES,
+    rateLimitCapacity: settings.BULKHEAD_RATE_CAPACITY,
+    rateLimitPerMinute: settings.BULKHEAD_RATE_PER_MINUTE,
+    maxOpenUploads: settings.BULKHEAD_MAX_OPEN_UPLOADS,
+    maxFilesPerDay: settings.BULKHEAD_MAX_FILES_PER_DAY,
+    maxBytesPerDay: settings.BULKHEAD_MAX_BYTES_PER_DAY,
+  };
+  return Object.fromEntries(
+    Object.entries(limits).filter((entry): entry is [string, number] => entry[1] !== undefined),
+  );
+}

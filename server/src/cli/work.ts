@@ -1,0 +1,48 @@
+import { OptionsError } from '../config.ts';
+import { createChangeNotifier } from '../events/change-notifier.ts';
+import { listenApi } from '../node-server.ts';
+import { createWorkerApp } from '../routes/worker-app.ts';
+import { shutDown } from '../shut-down.ts';
+import type { OpenKit } from './open-kit.ts';
+import type { Running } from './serve.ts';
+import { workersOf } from './workers-of.ts';
+
+/**
+ * Processes and embeds images, and answers health checks and telemetry on `PORT`.
+ * @throws {OptionsError} on the embedded database, which is one process's own
+ */
+export async function work(kit: OpenKit): Promise<Running> {
+  const { settings, config, database, store, queue, logger, telemetry } = kit;
+  if (database.engine.kind === 'pglite') {
+    throw new OptionsError(
+      'work needs a database that several processes can share: set DATABASE_URL, or run serve alone, which works too',
+    );
+  }
+  const changes = createChangeNotifier(database.signals, { logger });
+  const workers = workersOf(kit, changes);
+  await queue.start();
+  await workers.start();
+  const operatorToken = config.operatorToken ?? settings.BULKHEAD_OPERATOR_TOKEN;
+  const app = createWorkerApp({
+    ...{ database, queue, telemetry, logger, operatorToken },
+    blobStore: store.blobStore,
+  });
+  const listening = await listenApi(
+    { api: app.fetch },
+    { host: settings.HOST, apiPort: settings.PORT },
+  );
+  return {
+    summary: `working; health on ${listening.apiUrl}/readyz`,
+    async stop() {
+      app.drain();
+      await shutDown({
+        ...{ database, workers },
+        listenings: [listening],
+        async closeOthers() {
+          await changes.close();
+          await kit.closeOthers();
+        },
+      });
+    },
+  };
+}
