@@ -108,6 +108,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     cron: cron && {
       secret: cron.secret,
       run: cron.run,
+      sweep: () => sweep(),
       bounds: {
         maxJobs: cron.maxJobs,
         deadlineMs: cron.deadlineMs,

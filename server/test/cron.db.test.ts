@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { originalKey } from '../src/blobs/keys.ts';
 import { type BulkheadServer, createBulkheadServer } from '../src/create-server.ts';
 import type { OpenDatabase } from '../src/database/open-database.ts';
 import { createLocalVisualEmbedder } from '../src/embeddings/local-visual.ts';
@@ -190,6 +192,26 @@ describe('a call of the cron', () => {
     const answer = await call('process-images', { headers: AUTHORIZED });
     expect(await answer.json()).toMatchObject({ processed: 1 });
   });
+});
+
+test('the sweep may be called too, where no process lives to start it', async () => {
+  await database.db
+    .insertInto('uploads')
+    .values({
+      ...{
+        id: randomUUID(),
+        user_id: 'ada',
+        client_id: 'c',
+        key: originalKey('ada', randomUUID(), 0),
+      },
+      ...{ filename: 'a.jpg', path: null, mime_type: 'image/jpeg', size: 1, checksum: 'c' },
+      ...{ state: 'pending', expires_at: new Date(0) },
+    })
+    .execute();
+  const answer = await call('sweep');
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toEqual({ reservations: 1 });
+  expect((await call('sweep', { method: 'POST' })).status).toBe(401);
 });
 
 describe('the secret of the cron', () => {

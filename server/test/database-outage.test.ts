@@ -14,6 +14,7 @@ import { startTcpProxy, type TcpProxy } from './fixtures/tcp-proxy.ts';
 vi.setConfig({ testTimeout: 60_000, expect: { poll: { timeout: 15_000 } } });
 
 const POOL = 4;
+const TOKEN = 'an-operator-token-of-more-than-32-characters';
 let proxy: TcpProxy;
 /** What the server uses, through the proxy. */
 let database: OpenDatabase;
@@ -39,6 +40,7 @@ beforeAll(async () => {
     // biome-ignore lint/suspicious/noExplicitAny: never called
     queue: {} as any,
     authorize: async () => 'ada',
+    operatorToken: TOKEN,
     logger,
   });
 });
@@ -50,7 +52,8 @@ afterAll(async () => {
   await drop?.();
 });
 
-const ask = (path: string) => server.fetch(new Request(`http://kit.test${path}`));
+const headers = { authorization: `Bearer ${TOKEN}` };
+const ask = (path: string) => server.fetch(new Request(`http://kit.test${path}`, { headers }));
 
 async function expectUnavailable(response: Response): Promise<void> {
   expect(response.status).toBe(503);

@@ -18,7 +18,7 @@ describe('the command line of a load run', () => {
     [['--size', '2m'], '--size takes one of 256k, 1m, 5m, 10m, mixed, not "2m"'],
     [
       ['--scenario', 'sad'],
-      '--scenario takes one of happy, offline, rate-limit, users, crash, server-kill, all',
+      '--scenario takes one of happy, offline, rate-limit, users, crash, server-kill, cluster, all',
     ],
     [['--fils', '100'], "Unknown option '--fils'"],
     [['100'], 'Unexpected argument'],

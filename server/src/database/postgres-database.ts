@@ -61,17 +61,12 @@ export async function openPostgresDatabase(options: PostgresOptions): Promise<Op
     onConnect: async (client) => {
       // The pool listens to idle ones only, and a lost connection without a listener ends the process.
       // Whoever uses it hears by the query that fails.
-      client.on('error', () => {});
+      client.on('error', (error) => logger.debug({ err: error }, 'A database connection ended'));
       await client.query(`set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`);
     },
   });
   // Of an idle connection; the pool opens another one when it is needed.
   pool.on('error', (error) => logger.warn({ err: error }, 'A database connection was lost'));
-  // Of one that is lent out, between two queries of a transaction: without a listener it would end the
-  // process. The next query on it fails, which is how the transaction learns of it.
-  pool.on('connect', (client) => {
-    client.on('error', (error) => logger.debug({ err: error }, 'A database connection ended'));
-  });
   const signals = createPostgresSignals(pool, url, logger);
   let closing: Promise<void> | undefined;
   const close = () => {

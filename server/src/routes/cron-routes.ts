@@ -11,6 +11,8 @@ export interface CronParts {
   secret: string | undefined;
   run: JobSlices;
   bounds: SliceBounds;
+  /** @returns how many reservations were given up */
+  sweep: () => Promise<number>;
 }
 
 const STAGES: Record<string, JobName> = {
@@ -19,7 +21,8 @@ const STAGES: Record<string, JobName> = {
 };
 
 /**
- * `POST` (and `GET`, which is how Vercel's cron calls) `/api/cron/…`: a bounded slice of one stage.
+ * `POST` (and `GET`, which is how Vercel's cron calls) `/api/cron/…`: a bounded slice of one stage, or the
+ * sweep, which hosts without a process that lives have nobody else to start.
  * The secret authorises, never a cookie: no page of another site can make a browser send it.
  */
 export function mountCronRoutes<E extends Env>(
@@ -27,7 +30,7 @@ export function mountCronRoutes<E extends Env>(
   parts: { cron: CronParts | undefined; basePath: string; logger: Logger },
 ): void {
   const { cron, basePath, logger } = parts;
-  for (const [route, name] of Object.entries(STAGES)) {
+  const mount = (route: string, run: (parts: CronParts) => Promise<object>) => {
     const answer = async (c: Context) => {
       webBody(c.req.raw).drain();
       if (cron?.secret === undefined) throw new ProblemError('not_found', 'There is no such route');
@@ -38,17 +41,24 @@ export function mountCronRoutes<E extends Env>(
       if (!isBearer(c.req.raw, cron.secret)) {
         throw new ProblemError('unauthenticated', 'Send the cron secret as Authorization: Bearer');
       }
+      return c.json(await run(cron));
+    };
+    app.get(`${basePath}/api/cron/${route}`, answer);
+    app.post(`${basePath}/api/cron/${route}`, answer);
+  };
+
+  for (const [route, name] of Object.entries(STAGES)) {
+    mount(route, async ({ run, bounds }) => {
       const startedMs = performance.now();
-      const result = await cron.run(name, cron.bounds);
+      const result = await run(name, bounds);
       const { processed, failed, retried, remaining } = result;
       const ms = Math.round(performance.now() - startedMs);
       logger.info(
         { job: name, ...result, ms },
         `[Cron] ${route}: processed ${processed}, failed ${failed}, will retry ${retried}, ${remaining} remaining`,
       );
-      return c.json(result);
-    };
-    app.get(`${basePath}/api/cron/${route}`, answer);
-    app.post(`${basePath}/api/cron/${route}`, answer);
+      return result;
+    });
   }
+  mount('sweep', async ({ sweep }) => ({ reservations: await sweep() }));
 }

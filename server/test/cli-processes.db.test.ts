@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
+import { photo } from './fixtures/images.ts';
+import { sha256 } from './fixtures/test-server.ts';
+
+const PROGRAM = join(import.meta.dirname, '../src/cli/bulkhead-server.ts');
+const TOKEN = 'an operator’s token of more than 32 bytes'.replaceAll(/[^\w]/g, '-');
+const SECRET = 'a-secret-of-all-processes-of-32-bytes';
+
+let dir: string;
+const children = new Set<ChildProcess>();
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'bulkhead-cli-'));
+});
+afterAll(async () => {
+  // Only after a failure is one left.
+  for (const child of children) child.kill('SIGKILL');
+  await rm(dir, { recursive: true, force: true });
+});
+
+interface Program {
+  readonly output: () => string;
+  readonly ended: Promise<number | null>;
+  readonly child: ChildProcess;
+  stop(): Promise<number | null>;
+}
+
+function start(args: readonly string[], env: Record<string, string>): Program {
+  const child = spawn(process.execPath, ['--conditions=bulkhead-source', PROGRAM, ...args], {
+    cwd: dir,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.add(child);
+  let output = '';
+  child.stdout?.on('data', (chunk) => (output += chunk));
+  child.stderr?.on('data', (chunk) => (output += chunk));
+  const ended = once(child, 'exit').then(([code]) => {
+    children.delete(child);
+    return code as number | null;
+  });
+  return {
+    child,
+    ended,
+    output: () => output,
+    stop() {
+      child.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+async function untilReady(program: Program, port: number): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      if (program.child.exitCode !== null) throw new Error(program.output());
+      const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+      await response.body?.cancel();
+      expect(response.status).toBe(200);
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+}
+
+/** One photo, from its credential to being searchable. */
+async function bringPhoto(apiUrl: string, seed: number): Promise<void> {
+  const headers = { 'content-type': 'application/json', 'x-user-id': 'ada' };
+  const call = async (path: string, body?: unknown) => {
+    const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+    const response = await fetch(`${apiUrl}${path}`, { headers, ...post });
+    expect(response.status).toBe(200);
+    return response.json();
+  };
+  const bytes = new Uint8Array(await photo(seed, 320, 240).jpeg().toBuffer());
+  const file = { clientId: `c${seed}`, filename: `${seed}.jpg`, mimeType: 'image/jpeg' };
+  const { results } = await call('/api/upload-urls', {
+    files: [{ ...file, size: bytes.length, checksum: sha256(bytes) }],
+  });
+  const { uploadUrl, headers: putHeaders, assetId } = results[0].credential;
+  const put = await fetch(uploadUrl, { method: 'PUT', headers: putHeaders, body: bytes });
+  expect(put.status).toBe(201);
+  await call('/api/upload-complete', { assetId });
+  await vi.waitFor(
+    async () => expect((await call(`/api/assets/${assetId}`)).asset.stage).toBe('searchable'),
+    { timeout: 20_000, interval: 100 },
+  );
+}
+
+describe('bulkhead-server', () => {
+  it.runIf(ENGINE === 'pglite')('serves and works in one process on embedded parts', async () => {
+    const [port, storePort] = [await freePort(), await freePort()];
+    const program = start(['serve'], {
+      PORT: String(port),
+      STORE_PORT: String(storePort),
+      BULKHEAD_USER_HEADER: 'x-user-id',
+      BULKHEAD_OPERATOR_TOKEN: TOKEN,
+    });
+    await untilReady(program, port);
+    const apiUrl = `http://127.0.0.1:${port}`;
+    await bringPhoto(apiUrl, 1);
+    const authorization = `Bearer ${TOKEN}`;
+    const metrics = await fetch(`${apiUrl}/metrics`, { headers: { authorization } });
+    expect(await metrics.text()).toContain('bulkhead_');
+    expect((await fetch(`${apiUrl}/metrics`)).status).toBe(401);
+    expect(await program.stop()).toBe(0);
+    expect(program.output()).not.toMatch(/not in order/);
+  });
+
+  it.runIf(ENGINE === 'postgres')(
+    'serves and works in two processes on one database, and both end in order',
+    async () => {
+      const { url, drop } = await createPostgresDatabase();
+      try {
+        const [port, storePort, workPort] = [await freePort(), await freePort(), await freePort()];
+        const env = {
+          NODE_ENV: 'production',
+          DATABASE_URL: url,
+          BULKHEAD_DIR: join(dir, 'shared'),
+          BULKHEAD_SECRET: SECRET,
+          BULKHEAD_USER_HEADER: 'x-user-id',
+          STORE_PORT: String(storePort),
+        };
+        const migrated = start(['migrate'], env);
+        expect(await migrated.ended).toBe(0);
+        const api = start(['serve'], { ...env, PORT: String(port) });
+        const worker = start(['work'], { ...env, PORT: String(workPort) });
+        await Promise.all([untilReady(api, port), untilReady(worker, workPort)]);
+        await bringPhoto(`http://127.0.0.1:${port}`, 2);
+        expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
+      } finally {
+        await drop();
+      }
+    },
+  );
+
+  it.each([
+    [{}, ['work'], /needs a database that several processes can share.*DATABASE_URL/],
+    [{}, ['serve'], /authorize in bulkhead.config.ts.*BULKHEAD_USER_HEADER/],
+    [{ PORT: 'x' }, ['serve'], /PORT: expected a whole number/],
+    [{}, ['serve', '--config', 'none.ts'], /no configuration file none.ts/],
+    [{ DATABASE_URL: 'postgres://a:sesame@127.0.0.1:1/b' }, ['work'], /cannot be reached/],
+  ])('says what to do and ends with 1: %j %j', async (env, args, message) => {
+    const program = start(args, { BULKHEAD_DIR: join(dir, `bad-${Math.random()}`), ...env });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toMatch(message);
+    expect(program.output()).not.toMatch(/sesame|at file:/);
+  });
+});
