@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { originalKey } from '../src/blobs/keys.ts';
 import { type BulkheadServer, createBulkheadServer } from '../src/create-server.ts';
@@ -212,6 +213,15 @@ test('the sweep may be called too, where no process lives to start it', async ()
   expect(answer.status).toBe(200);
   expect(await answer.json()).toEqual({ reservations: 1 });
   expect((await call('sweep', { method: 'POST' })).status).toBe(401);
+});
+
+test('what vercel.json of the Next.js example calls is there', async () => {
+  const file = new URL('../../examples/nextjs/vercel.json', import.meta.url);
+  const { crons } = JSON.parse(await readFile(file, 'utf8'));
+  expect(crons).toHaveLength(3);
+  for (const { path } of crons as { path: string }[]) {
+    expect((await call(path.replace('/api/cron/', ''), { headers: AUTHORIZED })).status).toBe(200);
+  }
 });
 
 describe('the secret of the cron', () => {
