@@ -7,6 +7,8 @@ export interface Service {
 export class ServiceError extends Error {}
 export function findOrStartPostgres(): Promise<Service>;
 export function findOrStartRedis(): Promise<Service>;
+/** Whether anything answers on that port of this machine. */
+export function isListening(port: number): Promise<boolean>;
 /** The folder of its programs. */
 export function findPostgres(): string | undefined;
 export function findRedis(): string | undefined;

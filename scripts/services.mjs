@@ -174,7 +174,8 @@ function answersPing(port) {
   return exchange(port, 'PING\r\n', (answer) => answer.startsWith('+PONG'));
 }
 
-const isListening = (port) => exchange(port, '', () => true);
+/** Whether anything answers on that port of this machine. */
+export const isListening = (port) => exchange(port, '', () => true);
 
 /** Connects, sends, and looks at what comes first; with nothing to send, connecting is enough. */
 function exchange(port, text, accept) {

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 import { findFirefox } from './firefox.mjs';
-import { findPostgres, findRedis } from './services.mjs';
+import { findPostgres, findRedis, isListening } from './services.mjs';
 import { ensureSwift, findSwift } from './swift.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -49,8 +49,20 @@ try {
   if (isForTests || process.argv.includes('--browser')) await installBrowser(CHROMIUM);
   if (isForTests) {
     await installBrowser(FIREFOX);
-    await installService('PostgreSQL', 'postgresql', findPostgres, 'BULKHEAD_TEST_POSTGRES');
-    await installService('Redis', 'redis-server', findRedis, 'BULKHEAD_TEST_REDIS');
+    await installService({
+      name: 'PostgreSQL',
+      debianPackage: 'postgresql',
+      find: findPostgres,
+      variable: 'BULKHEAD_TEST_POSTGRES',
+      port: 5432,
+    });
+    await installService({
+      name: 'Redis',
+      debianPackage: 'redis-server',
+      find: findRedis,
+      variable: 'BULKHEAD_TEST_REDIS',
+      port: 6379,
+    });
     if (!findSwift() && process.getuid?.() === 0) await updatePackageList();
     await ensureSwift(step);
   }
@@ -138,9 +150,9 @@ async function installBrowser({ name, debianPackage, download, find, variable })
   if (!find()) throw new Error(`There is no ${name}.\n${advice}`);
 }
 
-/** Only its programs are needed: the tests start it themselves where none runs. */
-async function installService(name, debianPackage, find, variable) {
-  if (process.env[variable] || find()) return;
+/** One that runs is used; else its programs are needed, and the tests start it themselves. */
+async function installService({ name, debianPackage, find, variable, port }) {
+  if (process.env[variable] || find() || (await isListening(port))) return;
   const isRoot = process.getuid?.() === 0;
   if (isRoot && existsSync('/usr/bin/apt-get')) {
     await updatePackageList();

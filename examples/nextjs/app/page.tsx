@@ -7,6 +7,7 @@ export default function Page() {
   const [uploader, setUploader] = useState<Uploader>();
   useEffect(() => {
     if (!document.cookie.includes('visitor=')) {
+      // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store API
       document.cookie = `visitor=${crypto.randomUUID()}; path=/; max-age=31536000; samesite=lax`;
     }
     const made = createUploader({ adapter: bulkheadAdapter() });

@@ -49,6 +49,7 @@ export async function openKit(
     const limiters = await openLimiters({
       ...{ database, embedder: embedding.embedder, limits, logger },
       redisUrl: settings.REDIS_URL,
+      pressure: config.pressure,
     });
     const telemetry = config.telemetry ?? createServerTelemetry({ database, logger });
     return {

@@ -12,6 +12,8 @@ export interface LimitersParts {
   readonly redisUrl: string | undefined;
   readonly embedder: Embedder;
   readonly limits: { readonly rateLimitCapacity: number; readonly rateLimitPerMinute: number };
+  /** Default: measured. */
+  readonly pressure: (() => number) | undefined;
   readonly logger: Logger;
 }
 
@@ -39,14 +41,15 @@ export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> 
   const redis = new Redis(redisUrl, { maxRetriesPerRequest: 1, enableOfflineQueue: false });
   // Of connections that come and go; the limiter says when it goes on without.
   redis.on('error', (error) => logger.debug({ err: error }, 'Redis cannot be reached'));
-  const pressure = createServerPressure({ database });
+  const measured = parts.pressure ? undefined : createServerPressure({ database });
+  const pressure = parts.pressure ?? (() => measured?.read() ?? 0);
   return {
     rateLimiter: createRedisTokenBucket({
       redis,
       logger,
       capacity: limits.rateLimitCapacity,
       refillPerMinute: limits.rateLimitPerMinute,
-      adaptive: { pressure: pressure.read },
+      adaptive: { pressure },
     }),
     providerLimiter:
       pace &&
@@ -58,7 +61,7 @@ export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> 
         keyPrefix: 'bulkhead:provider:',
       }),
     async close() {
-      pressure.close();
+      measured?.close();
       redis.disconnect();
     },
   };

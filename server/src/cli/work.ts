@@ -35,14 +35,14 @@ export async function work(kit: OpenKit): Promise<Running> {
     summary: `working; health on ${listening.apiUrl}/readyz`,
     async stop() {
       app.drain();
-      await shutDown({
-        ...{ database, workers },
-        listenings: [listening],
-        async closeOthers() {
-          await changes.close();
-          await kit.closeOthers();
-        },
-      });
+      const closeOthers = async () => {
+        await changes.close();
+        await kit.closeOthers();
+      };
+      await shutDown(
+        { database, workers, listenings: [listening], closeOthers },
+        { drainMs: settings.BULKHEAD_DRAIN_SECONDS * 1000 },
+      );
     },
   };
 }

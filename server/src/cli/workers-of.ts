@@ -4,13 +4,15 @@ import type { OpenKit } from './open-kit.ts';
 
 /** @param changes told after every commit */
 export function workersOf(kit: OpenKit, changes: ChangeFeed): Workers {
-  const { settings, database, queue, store, embedding, limiters, logger, telemetry } = kit;
+  const { settings, config, database, queue, store, embedding, limiters } = kit;
+  const { logger, telemetry } = kit;
+  const providerLimiter = config.providerLimiter ?? limiters.providerLimiter;
   const { BULKHEAD_PROCESS_CONCURRENCY: process, BULKHEAD_EMBED_CONCURRENCY: embed } = settings;
   return createWorkers({
     ...{ database, queue, changes, logger, telemetry },
     blobs: store.blobStore,
     embedder: embedding.embedder,
-    ...(limiters.providerLimiter && { providerLimiter: limiters.providerLimiter }),
+    ...(providerLimiter && { providerLimiter }),
     ...(process !== undefined && { processConcurrency: process }),
     ...(embed !== undefined && { embedConcurrency: embed }),
   });
