@@ -128,14 +128,7 @@ async function installBrowser({ name, debianPackage, download, find, variable })
   const isDebian = hasApt && /^ID=debian$/m.test(system);
 
   if (isRoot && isDebian) {
-    await updatePackageList();
-    await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
-      'install',
-      '-y',
-      '-qq',
-      '--no-install-recommends',
-      debianPackage,
-    ]);
+    await installPackage(name, debianPackage);
   } else if (download) {
     const withLibraries = isRoot && hasApt ? ['--with-deps'] : [];
     await step(`Downloading ${name} (playwright install ${download})`, process.execPath, [
@@ -155,20 +148,24 @@ async function installService({ name, debianPackage, find, variable, port }) {
   if (process.env[variable] || find() || (await isListening(port))) return;
   const isRoot = process.getuid?.() === 0;
   if (isRoot && existsSync('/usr/bin/apt-get')) {
-    await updatePackageList();
-    await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
-      'install',
-      '-y',
-      '-qq',
-      '--no-install-recommends',
-      debianPackage,
-    ]);
+    await installPackage(name, debianPackage);
   }
   if (!find()) {
     throw new Error(
       `There is no ${name}, which the tests need. Install it, or name a server: ${variable}=… npm test`,
     );
   }
+}
+
+async function installPackage(name, debianPackage) {
+  await updatePackageList();
+  await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
+    'install',
+    '-y',
+    '-qq',
+    '--no-install-recommends',
+    debianPackage,
+  ]);
 }
 
 async function updatePackageList() {

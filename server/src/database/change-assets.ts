@@ -44,6 +44,17 @@ function inOrder<T>(db: Database, keys: string[], work: (tx: Tx) => Promise<T>):
   });
 }
 
+/** What forgets that an asset failed, and how often it was tried. */
+export const unfailed = () => ({
+  failed: false,
+  processing_error: null,
+  processing_retry_count: 0,
+  embedding_error: null,
+  embedding_retry_count: 0,
+  embedding_next_retry: null,
+  ...changed(),
+});
+
 /** What every insert and update of an asset sets: the next version, and when. */
 export const changed = () => ({
   version: sql<number>`nextval('asset_version')`,

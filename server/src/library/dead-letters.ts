@@ -1,12 +1,12 @@
 import { type Asset, type ProblemCode, problemCodes } from 'bulkhead/protocol';
 import { type ExpressionBuilder, sql } from 'kysely';
 import * as z from 'zod/mini';
-import { changeAssets, changed } from '../database/change-assets.ts';
+import { changeAssets, unfailed } from '../database/change-assets.ts';
 import type { Database, Schema } from '../database/schema.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { JobName, Queue } from '../jobs/queue.ts';
 import type { AssetView } from './asset-view.ts';
-import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { readPage } from './read-page.ts';
 
 /** A person's retry goes before everything that waits by itself; an operator's does not. */
 const RETRY_PRIORITY = 10;
@@ -109,13 +109,7 @@ export function createDeadLetters(parts: {
       const rows = await tx
         .updateTable('assets')
         .set({
-          failed: false,
-          processing_error: null,
-          processing_retry_count: 0,
-          embedding_error: null,
-          embedding_retry_count: 0,
-          embedding_next_retry: null,
-          ...changed(),
+          ...unfailed(),
         })
         .where('id', '=', sql<string>`any(${ids}::uuid[])`)
         // Whoever came first, in this process or another, has redriven it: once is enough.
@@ -150,25 +144,9 @@ export function createDeadLetters(parts: {
     },
 
     async page(userId, { cursor, limit, ...cause }) {
-      let query = db.selectFrom('assets').selectAll().where(isDead(userId, cause));
-      if (cursor !== undefined) {
-        const { createdAt, id } = decodeCursor(cursor);
-        query = query
-          .where('created_at', '<=', createdAt)
-          .where((eb) => eb.or([eb('created_at', '<', createdAt), eb('id', '>', id)]));
-      }
-      const rows = await query
-        .orderBy('created_at', 'desc')
-        .orderBy('id')
-        .limit(limit + 1)
-        .execute();
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const hasMore = rows.length > limit && last !== undefined;
-      return {
-        deadLetters: await Promise.all(page.map((row) => view.asset(row))),
-        nextCursor: hasMore ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
-      };
+      const dead = db.selectFrom('assets').selectAll().where(isDead(userId, cause));
+      const { rows, nextCursor } = await readPage(dead, { cursor, limit });
+      return { deadLetters: await Promise.all(rows.map((row) => view.asset(row))), nextCursor };
     },
 
     async redrive(userId, { limit, ...cause }) {

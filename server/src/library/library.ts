@@ -1,12 +1,12 @@
 import type { Asset, AssetChange, AssetStage } from 'bulkhead/protocol';
-import { changeAssets, changed } from '../database/change-assets.ts';
+import { changeAssets, unfailed } from '../database/change-assets.ts';
 import type { AssetRow, Database } from '../database/schema.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
 import type { Queue } from '../jobs/queue.ts';
 import { ProblemError } from '../problem-error.ts';
 import { isInStage } from './asset-stage.ts';
 import type { AssetView } from './asset-view.ts';
-import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { readPage } from './read-page.ts';
 
 /** A person's retry goes before everything that waits by itself. */
 const RETRY_PRIORITY = 10;
@@ -49,29 +49,13 @@ export function createLibrary(parts: {
   };
 
   return {
-    async page(userId, { cursor, limit, stage }) {
+    async page(userId, { stage, ...page }) {
       const assets = db.selectFrom('assets').selectAll();
-      let query = stage
+      const chosen = stage
         ? assets.where(isInStage(userId, stage))
         : assets.where('user_id', '=', userId);
-      if (cursor !== undefined) {
-        const { createdAt, id } = decodeCursor(cursor);
-        query = query
-          .where('created_at', '<=', createdAt)
-          .where((eb) => eb.or([eb('created_at', '<', createdAt), eb('id', '>', id)]));
-      }
-      const rows = await query
-        .orderBy('created_at', 'desc')
-        .orderBy('id')
-        .limit(limit + 1)
-        .execute();
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const hasMore = rows.length > limit && last !== undefined;
-      return {
-        assets: await Promise.all(page.map((row) => view.asset(row))),
-        nextCursor: hasMore ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
-      };
+      const { rows, nextCursor } = await readPage(chosen, page);
+      return { assets: await Promise.all(rows.map((row) => view.asset(row))), nextCursor };
     },
 
     async asset(userId, id) {
@@ -105,13 +89,7 @@ export function createLibrary(parts: {
         const redriven = await tx
           .updateTable('assets')
           .set({
-            failed: false,
-            processing_error: null,
-            processing_retry_count: 0,
-            embedding_error: null,
-            embedding_retry_count: 0,
-            embedding_next_retry: null,
-            ...changed(),
+            ...unfailed(),
           })
           .where('id', '=', id)
           .returningAll()

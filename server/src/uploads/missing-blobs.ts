@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { mapConcurrently } from '../concurrency.ts';
-import { changeAssets, changed } from '../database/change-assets.ts';
+import { changeAssets, changed, unfailed } from '../database/change-assets.ts';
 import type { AssetRow, Database, Tx } from '../database/schema.ts';
 import type { Queue } from '../jobs/queue.ts';
 import { fileProblem } from '../problem-error.ts';
@@ -131,13 +131,7 @@ export async function reattach(
       thumbnail_key: null,
       processed: false,
       embedded: false,
-      failed: false,
-      processing_error: null,
-      processing_retry_count: 0,
-      embedding_error: null,
-      embedding_retry_count: 0,
-      embedding_next_retry: null,
-      ...changed(),
+      ...unfailed(),
     })
     .where('id', '=', assetId)
     .returningAll()
