@@ -39,7 +39,7 @@ describe('files that change under way', { timeout: 30_000 }, () => {
     await write('edited.jpg', 'y'.repeat(50_000));
     await world.uploader.done();
     const [failed] = world.uploader.failures();
-    expect(failed).toMatchObject({ name: 'edited.jpg', failure: { kind: 'invalid' } });
+    expect(failed).toMatchObject({ name: 'edited.jpg', failure: { code: 'file_changed' } });
     expect(world.statuses().filter((status) => status === 'searchable')).toHaveLength(10);
     const { assets } = await world.server.state();
     expect(assets.map(({ filename }) => filename)).not.toContain('edited.jpg');
@@ -74,7 +74,7 @@ describe('files that change under way', { timeout: 30_000 }, () => {
     await write('cut.jpg', 'short');
     await world.uploader.done();
     expect(world.uploader.failures()).toMatchObject([
-      { name: 'cut.jpg', failure: { kind: 'invalid' } },
+      { name: 'cut.jpg', failure: { code: 'file_changed' } },
     ]);
     expect((await world.server.state()).assets).toHaveLength(10);
     expect((await world.putsByName())['cut.jpg'] ?? 0).toBeLessThanOrEqual(2);

@@ -209,7 +209,8 @@ export class PutStage implements Stage {
       }
     } catch (cause) {
       if (controller.signal.aborted) return;
-      const error = toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body));
+      const error =
+        toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body, sizeBytes));
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
       if (controller.signal.aborted) return;
