@@ -128,9 +128,11 @@ describe.each(ENGINES)('in %s', (name) => {
     await startPage(worker);
     await select(worker, site);
     const uploaded = await untilUploaded(worker, FILES / 4);
-    const mirrored = await watcher.evaluate(() => window.uploader.sessions.getSnapshot());
-    expect(mirrored).toMatchObject([{ state: 'elsewhere', total: FILES }]);
-    expect(mirrored[0]?.progress?.uploaded).toBeGreaterThan(0);
+    // The list may for a moment be what the journal has, until the worker tells how far it is.
+    const mirrored = () => watcher.evaluate(() => window.uploader.sessions.getSnapshot());
+    await expect.poll(mirrored).toMatchObject([{ state: 'elsewhere', total: FILES }]);
+    const progressed = async () => (await mirrored())[0]?.progress?.uploaded;
+    await expect.poll(progressed).toBeGreaterThan(0);
     await worker.close();
     await untilUploaded(watcher, uploaded);
     await finish(watcher);
