@@ -36,7 +36,11 @@ export class SessionTabs {
     const { channel } = parts;
     this.#stopListening = channel.onMessage((message) => {
       if (message.type === 'hello') {
-        this.#greeted();
+        channel.post({ type: 'here' });
+        this.#tellAll();
+      } else if (message.type === 'here') {
+        // Said to all: who knew of others already has told them everything.
+        if (!this.#hasPeers) this.#tellAll();
       } else if (message.type === 'snapshot') {
         // Of another version of this page, at worst: the list takes the numbers that it knows.
         parts.onProgress(message.sessionId, message.snapshot as unknown as Snapshot);
@@ -92,10 +96,9 @@ export class SessionTabs {
     this.#parts.channel.close();
   }
 
-  /** Another tab opened: it is told everything, and that this one is here. */
-  #greeted(): void {
-    const { channel, sessionIds, filesOf } = this.#parts;
-    if (!this.#hasPeers) channel.post({ type: 'hello' });
+  /** There is another tab: it is told everything. */
+  #tellAll(): void {
+    const { sessionIds, filesOf } = this.#parts;
     this.#hasPeers = true;
     this.changed();
     for (const sessionId of sessionIds()) this.#share(sessionId, [...filesOf(sessionId)]);
