@@ -42,6 +42,17 @@ export class EqualFiles {
     }
   }
 
+  /** An earlier page sent its bytes, or had it acknowledged: others wait for it, or have its asset. */
+  restored(upload: Upload): void {
+    const isSent = upload.status === 'uploaded' || upload.status === 'put-unknown';
+    if (!isSent && !(isStored(upload.status) && 'assetId' in upload)) return;
+    const { checksum } = upload as Upload & { readonly checksum: string };
+    const leader = this.#leaderOf(checksum);
+    if (leader && (isStored(leader.status) || isSent)) return;
+    this.#leaders.set(checksum, upload.id);
+    if (isSent) this.#led.set(upload.id, checksum);
+  }
+
   /** The server has it: so it has those that waited for it. */
   stored(upload: Upload): void {
     if (!('assetId' in upload)) return;

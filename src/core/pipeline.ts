@@ -103,6 +103,11 @@ export class Pipeline {
     }
   }
 
+  /** Bytes that an earlier page sent are not sent again for an equal file. */
+  restored(upload: Upload): void {
+    this.#equal.restored(upload);
+  }
+
   /** Ends the PUT of an upload that is paused, to begin anew; what waited for it goes first. */
   interrupt(upload: Upload): void {
     this.#equal.released(upload.id);

@@ -131,10 +131,13 @@ export class Uploader {
         ...context,
         snapshot: () => this.#snapshots.current,
         begin: () => this.#begin(),
-        hasOther: (upload) => this.#intake.hasOther(upload),
-        know: (upload) => this.#intake.know(upload),
+        otherOf: (upload) => this.#ledger.get(this.#intake.otherOf(upload) ?? ''),
+        know: (upload) => {
+          this.#intake.know(upload);
+          this.#pipeline.restored(upload);
+        },
         accept: (upload) => this.#accept(upload),
-        list: (handle, batchId) => this.#take(collectFiles(handle), batchId, 'normal'),
+        list: (handle, batchId) => this.#take(collectFiles(handle), batchId, 'normal', true),
         drop: (id) => {
           this.abort({ id });
           this.#remove(id);
@@ -179,7 +182,7 @@ export class Uploader {
         this.#ledger.add(upload);
         this.#ledger.apply(upload.id, { type: 'refused', failure: error.toFailure() });
       },
-      repeated: (match, file) => this.#addedAgain(match, file),
+      repeated: (match, file, isRelisted) => this.#addedAgain(match, file, isRelisted),
       isDetached: (id) => this.#ledger.get(id)?.status === 'detached',
     });
     this.deadLetters = new DeadLetters({
@@ -417,6 +420,7 @@ export class Uploader {
     collected: AsyncIterable<Collected> | Iterable<Collected>,
     batchId: string,
     priority: Priority,
+    isRelisted = false,
   ): Promise<AddResult> {
     const { runtime } = this.#parts;
     const counts = { added: 0, refused: 0, repeated: 0 };
@@ -426,7 +430,7 @@ export class Uploader {
     try {
       for await (const entry of collected) {
         if (this.#lifetime.signal.aborted) break;
-        counts[this.#intake.take(entry, batchId, priority)] += 1;
+        counts[this.#intake.take(entry, batchId, priority, isRelisted)] += 1;
         if (runtime.now() < sliceEndMs) continue;
         this.#wake();
         await runtime.yieldToPage();
@@ -453,16 +457,19 @@ export class Uploader {
     this.#wake();
   }
 
-  #addedAgain({ id, isSame }: FileMatch, file: File): void {
+  #addedAgain({ id, isSame }: FileMatch, file: File, isRelisted: boolean): void {
     const upload = this.#ledger.get(id);
-    if (!upload || isStored(upload.status)) return;
+    if (!upload) return;
+    if (!isRelisted) this.#sessions.recognised(id);
+    if (isStored(upload.status)) return;
     if (upload.status === 'detached') {
       this.#intake.forget(upload);
-      this.#sessions.found(upload, file, isSame, file.lastModified);
+      this.#sessions.files.found(upload, file, isSame, file.lastModified);
       const found = this.#ledger.get(id);
       if (found) this.#intake.know(found);
       return;
     }
+    if (isRelisted) return;
     if (upload.status !== 'rejected') this.#files.put(id, file);
     this.retry(id);
   }
@@ -472,7 +479,7 @@ export class Uploader {
     const upload = this.#ledger.get(id);
     if (!upload) return;
     this.#files.delete(id);
-    const needs = this.#sessions.needOf(upload);
+    const needs = this.#sessions.files.needOf(upload);
     this.#pipeline.ended(this.#ledger.apply(id, { type: 'file-lost', needs }));
     this.#wake();
   }
@@ -480,7 +487,7 @@ export class Uploader {
   #hasLostPermission(id: string, { cause }: UploadError): boolean {
     const upload = this.#ledger.get(id);
     const isPermission = cause instanceof DOMException && cause.name === 'NotAllowedError';
-    return isPermission && upload !== undefined && this.#sessions.lostPermission(upload);
+    return isPermission && upload !== undefined && this.#sessions.files.lostPermission(upload);
   }
 
   /** Another file of that path takes the place of one that failed for what it was. */

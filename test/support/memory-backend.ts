@@ -60,6 +60,8 @@ export class MemoryBackend {
   readonly putLatencyMs: number;
   readonly finalizeLatencyMs: number;
   readonly credentialTtlMs: number;
+  /** From being finalized to having a thumbnail, and from there to being searchable. */
+  readonly stageMs: number;
   readonly reservations = new Map<string, Reservation>();
   readonly objects = new Map<string, number>();
   /** Asset by checksum: what the library holds. */
@@ -87,13 +89,14 @@ export class MemoryBackend {
   constructor(
     runtime: VirtualRuntime,
     faults: BackendFaults = {},
-    { putLatencyMs = 40, credentialTtlMs = 300_000, finalizeLatencyMs = 10 } = {},
+    { putLatencyMs = 40, credentialTtlMs = 300_000, finalizeLatencyMs = 10, stageMs = 30 } = {},
   ) {
     this.runtime = runtime;
     this.faults = faults;
     this.putLatencyMs = putLatencyMs;
     this.finalizeLatencyMs = finalizeLatencyMs;
     this.credentialTtlMs = credentialTtlMs;
+    this.stageMs = stageMs;
   }
 
   /** @param reachable what a probe of the store's host says */
@@ -245,8 +248,8 @@ export class MemoryBackend {
     if (existing === undefined) {
       this.library.set(checksum, assetId);
       const failedStage = this.faults.processing?.(checksum);
-      this.#advance(assetId, 'embedding', 30);
-      this.#advance(assetId, failedStage ?? 'searchable', 60);
+      this.#advance(assetId, 'embedding', this.stageMs);
+      this.#advance(assetId, failedStage ?? 'searchable', 2 * this.stageMs);
     }
     const asset = { id, blobUrl: `memory:${id}`, isDuplicate, needsProcessing: true };
     return { status: 'finalized', asset } as const;

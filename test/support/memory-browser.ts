@@ -21,20 +21,23 @@ export interface MemoryPage {
   kill(): void;
 }
 
+/** Hears of each change of the journal before it is made. */
+export type OnWrite = (name: keyof Journal) => void;
+
 /** A browser on virtual time: tabs come and go, what they stored stays. */
 export class MemoryBrowser {
   readonly journal = new MemoryJournal();
-  readonly #runtime: VirtualRuntime;
+  readonly runtime: VirtualRuntime;
   readonly #locks = new MemoryLockRoom();
   readonly #listeners = new Map<object, Set<(message: SessionMessage) => void>>();
 
   constructor(runtime: VirtualRuntime) {
-    this.#runtime = runtime;
+    this.runtime = runtime;
   }
 
   open(
     adapter: UploadAdapter,
-    options: Partial<UploaderOptions> & { onWrite?: () => void } = {},
+    options: Partial<UploaderOptions> & { onWrite?: OnWrite } = {},
   ): MemoryPage {
     const { onWrite, ...uploaderOptions } = options;
     const tab = this.#locks.openTab();
@@ -47,8 +50,8 @@ export class MemoryBrowser {
     const read: string[] = [];
     const uploader = createUploader({
       adapter,
-      runtime: this.#runtime,
-      hasher: noting(read, textHasher(this.#runtime)),
+      runtime: this.runtime,
+      hasher: noting(read, textHasher(this.runtime)),
       storage,
       ...uploaderOptions,
     });
@@ -69,7 +72,7 @@ export class MemoryBrowser {
   /** The browser's journal, which a dead page writes to no more. */
   #journalOf(
     life: { readonly isOver: boolean; readonly isWriting: boolean },
-    onWrite: (() => void) | undefined,
+    onWrite: OnWrite | undefined,
   ): Journal {
     const { journal } = this;
     const changing = new Set(['write', 'remove', 'forgetChecksum', 'keepHandle', 'keepCopy']);
@@ -80,7 +83,7 @@ export class MemoryBrowser {
         if (!changing.has(name)) return method;
         return async (...args: unknown[]) => {
           if (life.isOver || !life.isWriting) return undefined;
-          if (name === 'write') onWrite?.();
+          onWrite?.(name);
           // `onWrite` may have been its end.
           return life.isOver ? undefined : method(...args);
         };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { STANDS } from '../../src/core/session/stored-row.ts';
 import { isEnded, isStored } from '../../src/core/upload-state.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
 import { MemoryBackend } from '../support/memory-backend.ts';
@@ -175,6 +176,102 @@ async function dieOften(seed: number): Promise<void> {
   expect(await browser.journal.sessions('')).toEqual([]);
   last.uploader.destroy();
 }
+
+/** A world in which an upload may come to every stand that the journal knows. */
+function createTroubledWorld() {
+  const runtime = new VirtualRuntime();
+  const nameOf = (is: (reservation: { assetId: string; checksum: string }) => boolean) =>
+    [...backend.reservations.values()].find(is)?.name;
+  const backend = new MemoryBackend(
+    runtime,
+    {
+      put: (key) => {
+        if (nameOf(({ assetId }) => assetId === key) !== 'photo-2.jpg') return;
+        throw new UploadError('file_changed', 'other bytes');
+      },
+      processing: (sum) =>
+        nameOf(({ checksum }) => checksum === sum) === 'photo-5.jpg' ? 'failed' : undefined,
+    },
+    { putLatencyMs: 300, stageMs: 400 },
+  );
+  const browser = new MemoryBrowser(runtime);
+  const adapter = backend.adapter({ maxConcurrency: MAX_CONCURRENT });
+  const seen = new Set<string>();
+  const { write } = browser.journal;
+  browser.journal.write = async (change) => {
+    for (const { row } of change.entries ?? []) seen.add((row as string[])[1] ?? '');
+    return write.call(browser.journal, change);
+  };
+  const added = () => [...files(), new File(['x'.repeat(100)], 'large.jpg', { lastModified: 1 })];
+  /** A page that dies at its n-th change of the journal. @returns how many there were */
+  const live = async (dieAt: number): Promise<number> => {
+    let changes = 0;
+    let isDead = false;
+    const page = browser.open(adapter, {
+      resume: 'auto',
+      safeCopies: { maxBytes: 40 },
+      restrictions: { maxFileSizeBytes: 50 },
+      onWrite: () => {
+        changes += 1;
+        if (changes !== dieAt) return;
+        isDead = true;
+        page.kill();
+      },
+    });
+    await runtime.advance(1_000, () => isDead);
+    if (!isDead) void page.uploader.add(added());
+    const isOver = () =>
+      isDead ||
+      (page.uploader.getSnapshot().total > 0 &&
+        [...page.uploader.uploads()].every(({ status }) => isEnded(status)));
+    await runtime.advance(10 * 60_000, isOver);
+    await runtime.advance(5_000, () => isDead);
+    if (!isDead) {
+      const ends = Object.groupBy(page.uploader.uploads(), ({ status }) => status);
+      const names = (status: 'dead' | 'rejected' | 'processing-failed') =>
+        ends[status]?.map(({ name }) => name);
+      expect(names('dead')).toEqual(['photo-2.jpg']);
+      expect(names('rejected')).toEqual(['large.jpg']);
+      expect(names('processing-failed')).toEqual(['photo-5.jpg']);
+      expect([ends.searchable?.length, ends.duplicate?.length]).toEqual([FILES - 3, 1]);
+      expect(page.uploader.getSnapshot().total).toBe(FILES);
+    }
+    page.kill();
+    return changes;
+  };
+  return { runtime, backend, browser, seen, live };
+}
+
+describe('a page that dies at any change of the journal', { timeout: 120_000 }, () => {
+  it('29: whatever its uploads came to, and the page after it as well, loses nothing', async () => {
+    const calm = createTroubledWorld();
+    const changes = await calm.live(Number.POSITIVE_INFINITY);
+    expect([...calm.seen].sort()).toEqual([...STANDS].sort());
+    const second = createTroubledWorld();
+    await second.live(Math.floor(changes / 3));
+    const changesOfSecond = await second.live(Number.POSITIVE_INFINITY);
+    const deaths = [
+      ...Array.from({ length: changes }, (_, at) => [at + 1]),
+      ...Array.from({ length: changesOfSecond }, (_, at) => [Math.floor(changes / 3), at + 1]),
+    ];
+    for (const moments of deaths) {
+      const { runtime, backend, browser, live } = createTroubledWorld();
+      try {
+        for (const moment of moments) await live(moment);
+        await live(Number.POSITIVE_INFINITY);
+        // One was given up, two are equal.
+        expect(backend.library.size).toBe(FILES - 2);
+        expect(runtime.errors).toEqual([]);
+        // What failed waits for a person.
+        const kept = await browser.journal.sessions('');
+        expect(kept.map(({ summary }) => summary.left)).toEqual([0]);
+        expect(kept.map(({ summary }) => summary.failed)).toEqual([2]);
+      } catch (error) {
+        throw new Error(`died at ${moments.join(', then ')}`, { cause: error });
+      }
+    }
+  });
+});
 
 describe('a page that dies', { timeout: 120_000 }, () => {
   it.each(Array.from({ length: 60 }, (_, at) => at + 1))(

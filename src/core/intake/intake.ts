@@ -27,8 +27,8 @@ export interface IntakeParts {
   readonly restrictions: Restrictions;
   readonly accepted: (upload: Upload, file: File) => void;
   readonly refused: (upload: Upload, error: UploadError) => void;
-  /** A file that is there already was added again. */
-  readonly repeated: (match: FileMatch, file: File) => void;
+  /** A file that is there already was added again; or its folder is only listed again. */
+  readonly repeated: (match: FileMatch, file: File, isRelisted: boolean) => void;
   /** Whether an upload still lacks its file. */
   readonly isDetached: (id: string) => boolean;
 }
@@ -44,7 +44,13 @@ export class Intake {
     this.#parts = parts;
   }
 
-  take(entry: Collected, batchId: string, priority: Priority): 'added' | 'refused' | 'repeated' {
+  /** @param isRelisted nobody gave it just now: the rest of a folder is being found */
+  take(
+    entry: Collected,
+    batchId: string,
+    priority: Priority,
+    isRelisted = false,
+  ): 'added' | 'refused' | 'repeated' {
     if ('error' in entry) {
       const file = new File([], entry.path.split('/').at(-1) ?? entry.path);
       const { error: cause } = entry;
@@ -56,7 +62,7 @@ export class Intake {
     const upload = this.#newUpload(file, path, batchId, priority);
     const match = this.#matcher.match(upload, this.#parts.isDetached);
     if (match) {
-      this.#parts.repeated(match, file);
+      this.#parts.repeated(match, file, isRelisted);
       return 'repeated';
     }
     const refusal = refusalOf(file, this.#parts.restrictions, this.#files, this.#totalBytes);
@@ -76,10 +82,10 @@ export class Intake {
     this.#totalBytes += upload.sizeBytes;
   }
 
-  /** Whether the very same file is there as another upload. */
-  hasOther(upload: Upload): boolean {
+  /** The upload as which the very same file is there already, by its id. */
+  otherOf(upload: Upload): string | undefined {
     const match = this.#matcher.match(upload, () => false);
-    return match !== undefined && match.id !== upload.id;
+    return match?.id === upload.id ? undefined : match?.id;
   }
 
   /** The upload was removed: its file may be added again. */

@@ -65,6 +65,20 @@ export class FileRoots {
       .map(([, root]) => root);
   }
 
+  /** Whether all of a session's may be read now. */
+  areReadable(sessionId: string): boolean {
+    return [...this.#roots].every(
+      ([key, root]) => root.sessionId !== sessionId || this.#readable.has(key),
+    );
+  }
+
+  /** The batches of a session that came by handles. */
+  batchesOf(sessionId: string): readonly string[] {
+    return [...this.#roots.values()]
+      .filter((root) => root.sessionId === sessionId)
+      .map(({ batchId }) => batchId);
+  }
+
   /** Whether the file came by a handle: then a permission is all that it takes to read it. */
   has(place: Place): boolean {
     return this.#rootOf(place) !== undefined;
@@ -144,8 +158,14 @@ interface WithPermission {
   requestPermission?(options: { mode: 'read' }): Promise<PermissionState>;
 }
 
-const permissionOf = async (handle: FileSystemHandle): Promise<PermissionState> =>
-  (await (handle as WithPermission).queryPermission?.({ mode: 'read' })) ?? 'granted';
+/** A handle whose folder is gone may be asked about all the same: reading will tell. */
+async function permissionOf(handle: FileSystemHandle): Promise<PermissionState> {
+  try {
+    return (await (handle as WithPermission).queryPermission?.({ mode: 'read' })) ?? 'granted';
+  } catch {
+    return 'prompt';
+  }
+}
 
 async function requestPermission(handle: FileSystemHandle): Promise<PermissionState> {
   try {

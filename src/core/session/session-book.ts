@@ -1,7 +1,7 @@
 import type { Runtime, TimerHandle } from '../../runtime/runtime.ts';
 import type { ChecksumEntry, Journal, SessionRecord } from '../../storage/journal.ts';
 import { isStored, type Upload, type UploadStatus } from '../upload-state.ts';
-import { SessionTally } from './session-tally.ts';
+import { type SessionProgress, SessionTally } from './session-tally.ts';
 
 /** Rows a write takes at most: more would hold up whatever else the page asks of its storage. */
 const WRITE_ROWS = 500;
@@ -50,6 +50,7 @@ export class SessionBook {
   #isStrict = false;
   #isOpen = false;
   #isClosed = false;
+  #isRestoring = false;
   #timer: TimerHandle | undefined;
   #timerAtMs = 0;
   #writing: Promise<void> | undefined;
@@ -68,7 +69,27 @@ export class SessionBook {
 
   /** Nothing is left that a later page could go on with, or that a person has to see. */
   get isFinished(): boolean {
-    return this.#tally.isFinished;
+    return !this.#isRestoring && this.#tally.isFinished;
+  }
+
+  /** How far it is, in files. */
+  get progress(): SessionProgress {
+    return this.#tally.progress;
+  }
+
+  /** An earlier page did not live to see the end of a folder, and nobody has listed it since. */
+  get isHalfListed(): boolean {
+    return this.#tally.isHalfListed;
+  }
+
+  /** An earlier page began it: it is not finished before `restored`, whatever was read until then. */
+  restoring(): void {
+    this.#isRestoring = true;
+  }
+
+  /** All of it was read, and what can be known without its files is known. */
+  restored(): void {
+    this.#isRestoring = false;
   }
 
   /** It writes no more: what happens to its uploads belongs to another session. */
@@ -97,6 +118,19 @@ export class SessionBook {
     this.#take(upload, seq);
   }
 
+  /** The journal has a row of another version at that place: it stays as it is. */
+  keepForeign(seq: number): void {
+    this.#tally.foreign += 1;
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1);
+    this.#isSummaryNew = true;
+  }
+
+  /** The journal has a row at that place that says nothing. */
+  dropDamaged(seq: number): void {
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1);
+    this.#removed.push(seq);
+  }
+
   changed(upload: Upload, previous: UploadStatus): void {
     this.#tally.move(previous, upload);
     if (PASSING.has(upload.status)) return;
@@ -122,7 +156,14 @@ export class SessionBook {
 
   /** A folder is being listed, or all of it was. */
   setListing(isListing: boolean): void {
-    this.#tally.isComplete = !isListing;
+    this.#tally.isListing = isListing;
+    this.#isSummaryNew = true;
+    this.#schedule();
+  }
+
+  /** An earlier page was listing a folder when it ended; or that folder has been listed again. */
+  setHalfListed(isHalfListed: boolean): void {
+    this.#tally.isHalfListed = isHalfListed;
     this.#isSummaryNew = true;
     this.#schedule();
   }
@@ -193,7 +234,7 @@ export class SessionBook {
         return [];
       });
       await journal.write({ session: this.record, entries, removed, checksums, durability });
-      onWritten();
+      if (!this.#isClosed) onWritten();
     }
   }
 

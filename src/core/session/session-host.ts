@@ -28,9 +28,9 @@ export interface SessionHost {
   snapshot(): Snapshot;
   /** Nothing counts as finished until the returned function is called. */
   begin(): () => void;
-  /** Whether this page has the same file as another upload. */
-  hasOther(upload: Upload): boolean;
-  /** Makes the file of a restored upload known to intake. */
+  /** The upload by which this page has the same file already. */
+  otherOf(upload: Upload): Upload | undefined;
+  /** Makes a restored upload known to intake, by its file, and to the pipeline, by its bytes. */
   know(upload: Upload): void;
   /** Goes on with an upload where it stands. */
   accept(upload: Upload): void;

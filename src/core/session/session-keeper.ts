@@ -1,17 +1,16 @@
+import type { TimerHandle } from '../../runtime/runtime.ts';
 import type { SessionRecord } from '../../storage/journal.ts';
 import type { Release } from '../../storage/session-locks.ts';
 import type { UploadStorage } from '../../storage/upload-storage.ts';
-import type { FileSource } from '../file-shelf.ts';
 import type { FoundRoot } from '../intake/collect-files.ts';
-import { isEnded, isStored, type Need, type Upload } from '../upload-state.ts';
+import { isEnded, isStored, type Upload } from '../upload-state.ts';
 import { ChecksumCache } from './checksum-cache.ts';
-import { FileRoots } from './file-roots.ts';
-import { fileSources } from './file-sources.ts';
-import { readSession } from './read-session.ts';
+import { FolderListings } from './folder-listings.ts';
+import { type ReadResult, readSession } from './read-session.ts';
 import { reconcile } from './reconcile.ts';
-import { SafeCopies } from './safe-copies.ts';
 import { SessionBook } from './session-book.ts';
 import { SessionError } from './session-error.ts';
+import { SessionFiles } from './session-files.ts';
 import type { SessionHost, SessionSettings } from './session-host.ts';
 import { type SessionInfo, SessionList, toSessionInfo } from './session-list.ts';
 import { SessionTabs } from './session-tabs.ts';
@@ -20,27 +19,31 @@ import { toStoredRow } from './stored-row.ts';
 
 /**
  * Keeps this page's uploads in the journal, and brings back those of earlier pages. A session is what one
- * page began; whoever holds its lock works on it.
+ * page began; whoever holds its lock works on it. One file, though a long one: it is the life of a session
+ * from its first row to its removal, and each step only tells a part what to do.
  */
 export class SessionKeeper implements Sessions {
   readonly checksums: ChecksumCache;
+  readonly files: SessionFiles;
   readonly #host: SessionHost;
   readonly #storage: UploadStorage;
   readonly #settings: SessionSettings;
   readonly #list: SessionList;
   readonly #tabs: SessionTabs;
-  readonly #roots: FileRoots;
-  readonly #copies: SafeCopies;
   readonly #books = new Map<string, SessionBook>();
   readonly #bookOf = new Map<string, SessionBook>();
   readonly #releases = new Map<string, Release>();
   /** Sessions of other tabs that this one goes on with when those die. */
   readonly #awaited = new Set<string>();
+  /** Sessions that are being brought back. */
+  readonly #resuming = new Map<string, Promise<ResumeResult>>();
+  /** Where what is added with a batch belongs: a folder that is listed again has one already. */
   readonly #batches = new Map<string, SessionBook>();
+  readonly #listings: FolderListings;
   /** Takes what is added. */
   #current: SessionBook | undefined;
-  #listings = 0;
   #hasWritten = false;
+  #closing: TimerHandle | undefined;
 
   constructor(host: SessionHost, storage: UploadStorage, settings: SessionSettings) {
     this.#host = host;
@@ -49,20 +52,18 @@ export class SessionKeeper implements Sessions {
     const { runtime, emitter } = host;
     const { journal, channel } = storage;
     this.checksums = new ChecksumCache(journal, runtime, settings.scope);
-    this.#roots = new FileRoots(journal);
-    this.#copies = new SafeCopies(journal, settings.maxCopiedBytes, (error) =>
-      emitter.emit({ type: 'safe-copies-stopped', error }),
-    );
+    this.files = new SessionFiles(host, journal, settings.maxCopiedBytes);
+    this.#listings = new FolderListings(this.files.roots, () => host.signal.aborted);
     this.#list = new SessionList(runtime);
     this.#tabs = new SessionTabs({
       runtime,
       channel,
       sessionIds: () => this.#books.keys(),
-      snapshot: () => host.snapshot(),
+      snapshotOf: (id) => ({ ...host.snapshot(), ...this.#books.get(id)?.progress }),
       filesOf: (sessionId) => this.#filesOf(sessionId),
       onProgress: (sessionId, progress) => {
         if (!this.#books.has(sessionId) && !this.#list.progressed(sessionId, progress)) {
-          void this.refresh();
+          this.#quietly(this.refresh());
         }
       },
       onEnded: (sessionId) => this.#list.remove(sessionId),
@@ -72,14 +73,16 @@ export class SessionKeeper implements Sessions {
       const book = this.#bookOf.get(upload.id);
       if (book && !book.isClosed) book.changed(upload, previous);
       else if (!isStored(upload.status)) this.#enter(upload);
-      if (isStored(upload.status) || isEnded(upload.status)) this.#copies.release(upload.id);
+      if (isStored(upload.status) || isEnded(upload.status)) this.files.release(upload.id);
+      if (upload.status === 'cancelled') this.#closeFinishedSoon();
     });
     emitter.on('upload-removed', ({ upload }) => {
       this.#bookOf.get(upload.id)?.remove(upload);
       this.#bookOf.delete(upload.id);
+      this.#closeFinishedSoon();
     });
     emitter.on('uploads-drained', () => this.#closeFinished());
-    void this.#open();
+    this.#quietly(this.#open());
   }
 
   /** Whether what is left outlives this page. */
@@ -103,15 +106,14 @@ export class SessionKeeper implements Sessions {
     if (this.#host.signal.aborted) return this.#list.current;
     const sessions: Omit<SessionInfo, 'progress'>[] = [];
     for (const record of records) {
-      const { left, failed, isComplete } = record.summary;
       const book = this.#books.get(record.id);
       if (book) {
         sessions.push(toSessionInfo(book.record, 'here'));
       } else if (held.has(record.id)) {
         sessions.push(toSessionInfo(record, 'elsewhere'));
-        void this.#await(record.id);
-      } else if (left + failed === 0 && isComplete) {
-        void this.#clear(record.id);
+        this.#quietly(this.#await(record.id));
+      } else if (isOver(record)) {
+        this.#quietly(this.#clear(record.id, isOver));
       } else {
         sessions.push(toSessionInfo(record, 'interrupted'));
       }
@@ -120,16 +122,12 @@ export class SessionKeeper implements Sessions {
     return this.#list.current;
   }
 
-  async resume(id: string): Promise<ResumeResult> {
-    if (this.#books.has(id)) return this.#resultOf(id, 0);
-    const release = await this.#hold(id);
-    const record = await this.#find(id);
-    if (!record) {
-      release();
-      this.#list.remove(id);
-      throw new SessionError('not_found');
-    }
-    return this.#takeOver(record, release);
+  resume(id: string): Promise<ResumeResult> {
+    const underWay = this.#resuming.get(id);
+    if (underWay) return underWay;
+    const resuming = this.#resume(id).finally(() => this.#resuming.delete(id));
+    this.#resuming.set(id, resuming);
+    return resuming;
   }
 
   async discard(id: string): Promise<void> {
@@ -143,64 +141,34 @@ export class SessionKeeper implements Sessions {
   }
 
   async requestPermission(): Promise<number> {
-    await this.#roots.request();
-    let found = 0;
-    for (const upload of [...this.#host.ledger.all()]) {
-      if (upload.status !== 'detached' || upload.needs !== 'permission') continue;
-      const source = this.#roots.sourceOf(upload);
-      if (!source) continue;
-      this.found(upload, source);
-      found += 1;
-    }
+    const found = await this.files.requestPermission();
     for (const id of this.#books.keys()) this.#listAgain(id);
     return found;
   }
 
-  /** A file of a detached upload is there. `isSame`: beyond doubt. */
-  found(upload: Upload, file: Blob | FileSource, isSame = true, lastModifiedMs?: number): void {
-    const { files, ledger } = this.#host;
-    files.put(upload.id, file);
-    const modifiedMs = lastModifiedMs ?? upload.lastModifiedMs;
-    const event = { type: 'file-found', isSame, lastModifiedMs: modifiedMs } as const;
-    this.#host.accept(ledger.apply(upload.id, event));
-  }
-
-  /** What it takes to read the file. */
-  needOf(upload: Upload): Need {
-    return this.#roots.has(upload) ? 'permission' : 'file';
-  }
-
-  /** The person, or the browser, has taken a permission back. */
-  lostPermission(upload: Upload): boolean {
-    if (!this.#roots.has(upload)) return false;
-    this.#roots.lost(upload);
-    return true;
-  }
-
   /** A folder is being listed. @returns what to call when all of it was */
   listing(): () => void {
-    this.#listings += 1;
+    this.#listings.begin();
     this.#current?.setListing(true);
     return () => {
-      this.#listings -= 1;
-      const isComplete = this.#listings === 0 && !this.#host.signal.aborted;
-      if (!isComplete) return;
+      if (!this.#listings.end()) return;
       this.#current?.setListing(false);
       // All of it may have been there already.
       this.#closeFinished();
     };
   }
 
+  /** A file that is there already was found again: what it belongs to is being listed again. */
+  recognised(uploadId: string): void {
+    const book = this.#bookOf.get(uploadId);
+    if (book) this.#listings.recognised(book);
+  }
+
   /** A person gave a file or folder by its handle: the next page can read it again. */
   given(batchId: string, { handle }: FoundRoot): void {
-    const book = this.#batches.get(batchId) ?? this.#book();
+    const book = this.#bookOfBatch(batchId);
     this.#batches.set(batchId, book);
-    const keep = async () => {
-      const resolved = await handle;
-      if (!resolved) return;
-      await this.#roots.keep({ sessionId: book.id, batchId, handle: resolved });
-    };
-    keep().catch((error: unknown) => this.#host.runtime.reportError(error));
+    this.#quietly(this.files.keepHandle(book.id, batchId, handle));
   }
 
   /** The snapshot changed. */
@@ -211,6 +179,7 @@ export class SessionKeeper implements Sessions {
   /** Writes what there is to write, and lets go of everything. */
   async dispose(): Promise<void> {
     this.#tabs.dispose();
+    if (this.#closing !== undefined) this.#host.runtime.clearTimer(this.#closing);
     await Promise.all(
       [...this.#books.values()].map(async (book) => {
         await book.flush();
@@ -222,15 +191,10 @@ export class SessionKeeper implements Sessions {
   }
 
   async #open(): Promise<void> {
-    const { runtime, signal } = this.#host;
-    try {
-      const sessions = await this.refresh();
-      if (this.#settings.resume === 'ask') return;
-      for (const { id, state } of sessions) {
-        if (state === 'interrupted' && !signal.aborted) await this.#resumeIfFree(id);
-      }
-    } catch (error) {
-      if (!signal.aborted) runtime.reportError(error);
+    const sessions = await this.refresh();
+    if (this.#settings.resume === 'ask') return;
+    for (const { id, state } of sessions) {
+      if (state === 'interrupted' && !this.#host.signal.aborted) await this.#resumeIfFree(id);
     }
   }
 
@@ -244,6 +208,30 @@ export class SessionKeeper implements Sessions {
     }
   }
 
+  /** Nobody waits for it: what it fails with is reported. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      // Another tab was quicker: it has done the same, or goes on.
+      if (error instanceof SessionError || this.#host.signal.aborted) return;
+      this.#host.runtime.reportError(error);
+    });
+  }
+
+  async #resume(id: string): Promise<ResumeResult> {
+    if (this.#books.has(id)) return this.#resultOf(id, { restored: 0, unreadable: 0 });
+    const release = await this.#hold(id);
+    const record = await this.#find(id).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (!record) {
+      release();
+      this.#list.remove(id);
+      throw new SessionError('not_found');
+    }
+    return this.#takeOver(record, release);
+  }
+
   #added(upload: Upload): void {
     if (this.#bookOf.has(upload.id)) return;
     this.#enter(upload);
@@ -254,13 +242,19 @@ export class SessionKeeper implements Sessions {
     const seq = book?.seqOf(upload.id);
     if (!book || seq === undefined || !(file instanceof File)) return;
     this.#tabs.shared(book.id, seq, file);
-    if (!this.#roots.has(upload)) this.#copies.keep(upload.id, book.id, seq, file);
+    this.files.copy(upload, book.id, seq, file);
   }
 
   #enter(upload: Upload): void {
-    const book = this.#book();
+    const book = this.#bookOfBatch(upload.batchId);
     book.add(upload);
     this.#bookOf.set(upload.id, book);
+  }
+
+  /** The rest of a folder belongs to the session that began it. */
+  #bookOfBatch(batchId: string): SessionBook {
+    const book = this.#batches.get(batchId);
+    return book && !book.isClosed ? book : this.#book();
   }
 
   #book(): SessionBook {
@@ -268,7 +262,7 @@ export class SessionKeeper implements Sessions {
     const { runtime } = this.#host;
     const book = this.#newBook(runtime.uuid(), runtime.epochNow());
     this.#current = book;
-    if (this.#listings > 0) book.setListing(true);
+    if (this.#listings.isListing) book.setListing(true);
     const open = async () => {
       const release = await this.#storage.locks.hold(book.id, () => this.#lost(book));
       if (!release) throw new SessionError('elsewhere');
@@ -326,28 +320,35 @@ export class SessionKeeper implements Sessions {
     throw new SessionError('elsewhere');
   }
 
-  /** Goes on with a session of another tab once that one is gone. */
+  /**
+   * Goes on with a session of another tab once that one is gone. One that never told anything was going
+   * already when this page opened, as an earlier uploader of this page: that is for a person to decide.
+   */
   async #await(id: string): Promise<void> {
     if (this.#awaited.has(id)) return;
     this.#awaited.add(id);
-    const { signal, runtime } = this.#host;
+    const { signal } = this.#host;
+    const onLost = () => {
+      const book = this.#books.get(id);
+      if (book) this.#lost(book);
+    };
+    let release: Release | undefined;
     try {
-      const release = await this.#storage.locks.whenFree(id, signal, () => {
-        const book = this.#books.get(id);
-        if (book) this.#lost(book);
-      });
-      this.#awaited.delete(id);
+      release = await this.#storage.locks.whenFree(id, signal, onLost);
       const record = signal.aborted ? undefined : await this.#find(id);
       const progress = this.#list.find(id)?.progress;
-      if (record && record.summary.left > 0 && progress?.state !== 'paused') {
-        await this.#takeOver(record, release);
+      const isWanted = this.#settings.resume === 'auto' || (progress ?? null) !== null;
+      if (record && record.summary.left > 0 && isWanted && progress?.state !== 'paused') {
+        const held = release;
+        release = undefined;
+        await this.#takeOver(record, held);
         return;
       }
-      release();
-      if (!signal.aborted) await this.refresh();
-    } catch (error) {
-      if (!signal.aborted) runtime.reportError(error);
+    } finally {
+      this.#awaited.delete(id);
+      release?.();
     }
+    if (!signal.aborted) await this.refresh();
   }
 
   /** Another tab has taken the session, while this page was frozen: what is left is that one's. */
@@ -356,7 +357,7 @@ export class SessionKeeper implements Sessions {
       if (!isEnded(status) && !isStored(status)) this.#host.drop(id);
     }
     this.#forget(book);
-    void this.refresh();
+    this.#quietly(this.refresh());
   }
 
   async #find(id: string): Promise<SessionRecord | undefined> {
@@ -364,10 +365,19 @@ export class SessionKeeper implements Sessions {
     return records.find((record) => record.id === id);
   }
 
-  /** Forgets a session that nobody works on. */
-  async #clear(id: string): Promise<void> {
+  /**
+   * Forgets a session that nobody works on, if it is (still) as `isMeant` says: what was known of it before
+   * it was held may be old.
+   */
+  async #clear(
+    id: string,
+    isMeant: (record: SessionRecord) => boolean = () => true,
+  ): Promise<void> {
     const release = await this.#hold(id);
     try {
+      const record = await this.#find(id);
+      if (!record) throw new SessionError('not_found');
+      if (!isMeant(record)) return;
       await this.#storage.journal.remove(id);
       this.#list.remove(id);
       this.#tabs.ended(id);
@@ -380,60 +390,42 @@ export class SessionKeeper implements Sessions {
     const { id, createdMs, summary } = record;
     const end = this.#host.begin();
     const book = this.#newBook(id, createdMs);
+    book.restoring();
     try {
-      await this.#roots.load(id);
-      const restored = await readSession(this.#host, this.#storage.journal, book, (uploadId) =>
+      await this.files.roots.load(id);
+      const read = await readSession(this.#host, this.#storage.journal, book, (uploadId) =>
         this.#bookOf.set(uploadId, book),
       );
       this.#current ??= book;
-      book.setListing(!summary.isComplete);
+      if (!summary.isComplete) book.setHalfListed(true);
+      for (const batchId of this.files.roots.batchesOf(id)) this.#batches.set(batchId, book);
       this.#opened(book, release);
       await reconcile(this.#host, this.#uploadsOf(id));
-      await this.#bringFiles(book);
+      const shared = this.#tabs.takeFiles(id);
+      const found = await this.files.bring(book, () => this.#uploadsOf(id), shared);
       for (const upload of this.#uploadsOf(id)) {
-        if (upload.status !== 'detached') this.#host.accept(upload);
+        if (upload.status !== 'detached' && !found.has(upload.id)) this.#host.accept(upload);
       }
       this.#listAgain(id);
-      return this.#resultOf(id, restored);
+      return this.#resultOf(id, read);
+    } catch (error) {
+      // What the journal has of it stays there.
+      this.#lost(book);
+      release();
+      throw error;
     } finally {
+      book.restored();
       end();
       this.#closeFinished();
       this.#host.refresh();
     }
   }
 
-  async #bringFiles(book: SessionBook): Promise<void> {
-    const { journal } = this.#storage;
-    const sources = await fileSources(
-      book,
-      { journal, roots: this.#roots, copies: this.#copies },
-      this.#tabs.takeFiles(book.id),
-    );
-    for (const upload of this.#uploadsOf(book.id)) {
-      if (isEnded(upload.status) || isStored(upload.status)) continue;
-      const source = sources(upload);
-      if (source && upload.status === 'detached') this.found(upload, source);
-      else if (source) this.#host.files.put(upload.id, source);
-      else this.#lacksFile(upload);
-    }
-  }
-
-  #lacksFile(upload: Upload): void {
-    const needs = this.needOf(upload);
-    const isNews = upload.status === 'hashed' || (upload.status === 'detached' && needs !== 'file');
-    if (isNews) this.#host.ledger.apply(upload.id, { type: 'file-lost', needs });
-  }
-
-  /** Lists the folders of a session again that was interrupted while they were listed. */
   #listAgain(sessionId: string): void {
     const book = this.#books.get(sessionId);
-    if (!book || book.record.summary.isComplete) return;
-    const roots = this.#roots.readable(sessionId);
-    if (roots.length === 0) return;
-    const listAll = async () => {
-      for (const { handle, batchId } of roots) await this.#host.list(handle, batchId);
-    };
-    listAll().catch((error: unknown) => this.#host.runtime.reportError(error));
+    if (!book) return;
+    const list = (handle: FileSystemHandle, batchId: string) => this.#host.list(handle, batchId);
+    this.#quietly(this.#listings.again(book, list).then(() => this.#closeFinished()));
   }
 
   #uploadsOf(sessionId: string): Upload[] {
@@ -449,8 +441,8 @@ export class SessionKeeper implements Sessions {
     }
   }
 
-  #resultOf(id: string, restored: number): ResumeResult {
-    const result = { restored, left: 0, needsFile: 0, needsPermission: 0 };
+  #resultOf(id: string, read: ReadResult): ResumeResult {
+    const result = { ...read, left: 0, needsFile: 0, needsPermission: 0 };
     for (const upload of this.#uploadsOf(id)) {
       if (isEnded(upload.status) || isStored(upload.status)) continue;
       result.left += 1;
@@ -461,9 +453,17 @@ export class SessionKeeper implements Sessions {
     return result;
   }
 
+  /** Many may be cancelled or cleared at once. */
+  #closeFinishedSoon(): void {
+    this.#closing ??= this.#host.runtime.setTimer(() => {
+      this.#closing = undefined;
+      this.#closeFinished();
+    }, 0);
+  }
+
   #closeFinished(): void {
     for (const book of [...this.#books.values()]) {
-      if (book.isFinished) void this.#closeIfFinished(book);
+      if (book.isFinished) this.#quietly(this.#closeIfFinished(book));
     }
   }
 
@@ -487,8 +487,14 @@ export class SessionKeeper implements Sessions {
     book.close();
     this.#books.delete(book.id);
     this.#releases.delete(book.id);
-    this.#roots.forget(book.id);
+    this.files.roots.forget(book.id);
+    this.#listings.forget(book);
+    for (const [batchId, owner] of this.#batches) if (owner === book) this.#batches.delete(batchId);
     if (this.#current === book) this.#current = undefined;
     this.#list.remove(book.id);
   }
 }
+
+/** Everything has arrived, and nobody has anything to decide. */
+const isOver = ({ summary: { left, failed, isComplete } }: SessionRecord) =>
+  left + failed === 0 && isComplete;

@@ -14,7 +14,8 @@ export interface SessionTabsParts {
   readonly channel: SessionChannel;
   /** The sessions that this page works on. */
   readonly sessionIds: () => Iterable<string>;
-  readonly snapshot: () => Snapshot;
+  /** How far this page is with a session. */
+  readonly snapshotOf: (sessionId: string) => Snapshot;
   /** The files that this page holds of a session, by their uploads' places. */
   readonly filesOf: (sessionId: string) => Iterable<SharedFile>;
   readonly onProgress: (sessionId: string, snapshot: Snapshot) => void;
@@ -58,12 +59,11 @@ export class SessionTabs {
 
   /** Something changed: tells the others soon. */
   changed(): void {
-    const { runtime, sessionIds, snapshot, channel } = this.#parts;
+    const { runtime, sessionIds, snapshotOf, channel } = this.#parts;
     this.#timer ??= runtime.setTimer(() => {
       this.#timer = undefined;
-      const told = { ...snapshot() };
       for (const sessionId of sessionIds()) {
-        channel.post({ type: 'snapshot', sessionId, snapshot: told });
+        channel.post({ type: 'snapshot', sessionId, snapshot: { ...snapshotOf(sessionId) } });
       }
       for (const [sessionId, files] of this.#toShare) this.#share(sessionId, files);
       this.#toShare.clear();

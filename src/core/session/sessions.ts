@@ -10,6 +10,11 @@ export interface ResumeResult {
   readonly needsFile: number;
   /** Of these, those that wait for `requestPermission()`. */
   readonly needsPermission: number;
+  /**
+   * Uploads of which nothing could be brought back: damaged ones, which are gone, and those of another
+   * version of this software, which stay for it.
+   */
+  readonly unreadable: number;
 }
 
 /** What earlier pages, and other tabs, began in this browser. A store, as the uploader is one. */
@@ -30,7 +35,7 @@ export interface Sessions {
   /**
    * Forgets a session. What is stored stays stored; of one that this page works on, the rest is cancelled.
    *
-   * @throws SessionError `elsewhere`
+   * @throws SessionError `elsewhere` or `not_found`
    */
   discard(id: string): Promise<void>;
   /**

@@ -4,14 +4,14 @@ import type { FailedAttempt } from '../attempt-log.ts';
 import type { Times } from '../timeline.ts';
 import { NO_ATTEMPTS, type Upload, type UploadInfo, type UploadStatus } from '../upload-state.ts';
 
-/** Another shape gets another number; rows of a number that is not known are left out. */
+/** Another shape gets another number; rows of a number that is not known stay as they are. */
 const VERSION = 1;
 
 /**
  * Where an upload stands, as far as another page can go on from there. `sending`: nobody knows how many
  * bytes arrived. `sent`: the store has them all.
  */
-const STANDS = [
+export const STANDS = [
   'queued',
   'hashed',
   'sending',
@@ -71,6 +71,12 @@ const rowSchema = z.tuple([
   z.nullable(failureSchema),
   z.array(attemptSchema),
 ]);
+
+/** Whether another version of this software wrote the row, and can read it. */
+export function isForeignRow(stored: unknown): boolean {
+  const version: unknown = Array.isArray(stored) ? stored[0] : undefined;
+  return Number.isInteger(version) && version !== VERSION;
+}
 
 function isKnownCode(code: unknown): boolean {
   try {
