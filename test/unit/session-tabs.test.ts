@@ -25,7 +25,7 @@ function createRoom() {
         close() {},
       },
       sessionIds: () => (files.length > 0 ? [name] : []),
-      snapshot: () => ({}) as Snapshot,
+      snapshotOf: () => ({}) as Snapshot,
       filesOf: () => files,
       onProgress() {},
       onEnded() {},
