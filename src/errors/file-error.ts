@@ -3,10 +3,11 @@ import { UploadError, type UploadErrorCode } from './upload-error.ts';
 type FileFault = readonly [code: UploadErrorCode, message: string];
 
 /**
- * What browsers say of a file that cannot be read, as they were seen to with files on a disk. Chromium says
- * NotReadableError of one that was edited, cut off or has grown since it was chosen, and NotFoundError of one
- * that is gone. Firefox reads an edited file as it is now, and says NotFoundError of one that is gone. WebKit
- * says NotReadableError of both. NotAllowedError is a permission that ended.
+ * What browsers say of a file that cannot be read. Chromium 156 and Firefox 153 were seen with files on a
+ * disk (Linux): Chromium says NotReadableError of one that was edited, cut off or has grown since it was
+ * chosen, and NotFoundError of one that is gone; Firefox read edited files as they were by then, and of one
+ * that is gone it said NotFoundError or AbortError. WebKit was not run: its NotReadableError is taken for
+ * either. NotAllowedError is a permission that ended.
  */
 const FAULTS: Readonly<Record<string, FileFault>> = {
   NotAllowedError: ['file_unreadable', 'This page no longer has the permission to read the file.'],

@@ -11,8 +11,11 @@ const CHANGES = [
   ['cut off', (file: string) => truncate(file, 100), 'file_changed'],
   ['lengthened', (file: string) => writeFile(file, 'y'.repeat(2 * FILE_BYTES)), 'file_changed'],
 ] as const;
-/** Of a file that was opened to be sent the system keeps the bytes: then it arrives. */
+/** Not while it is sent: how much a browser had read by then is up to chance. */
 const DEEDS = [...CHANGES, ['deleted', (file: string) => rm(file), 'file_unreadable']] as const;
+
+/** Nothing may hang until a limit for the network ends it: 30 s without a byte, 60 s without an answer. */
+const ENDS_WITHIN_MS = 25_000;
 
 const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
@@ -42,7 +45,9 @@ const first = (page: Page) =>
   });
 
 async function end(page: Page, site: ResumeSite) {
+  const startMs = Date.now();
   await page.evaluate(() => window.uploader.done());
+  expect(Date.now() - startMs).toBeLessThan(ENDS_WITHIN_MS);
   const ended = await first(page);
   const { assets } = await site.backend.state();
   return { ended, stored: assets.map(({ filename }) => filename).sort() };

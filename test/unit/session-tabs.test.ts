@@ -50,9 +50,50 @@ it('a third tab learns that it is not alone, and tells of what it adds from then
   open('owner', [[0, file]]);
   open('second');
   const third = open('third');
+  await runtime.advance(1);
   expect(said.filter((each) => each === 'owner: files')).toHaveLength(2);
   third.shared('third', 0, file);
   third.changed();
   await runtime.advance(1_000);
   expect(said.filter((each) => each === 'third: files')).toHaveLength(1);
+});
+
+it('gives the page its turn between messages, however many files there are', async () => {
+  const { open, said, runtime } = createRoom();
+  const files = Array.from({ length: 100_000 }, (_, seq): [number, File] => [seq, file]);
+  open('owner', files);
+  let turns = 0;
+  const { yieldToPage } = runtime;
+  runtime.yieldToPage = () => {
+    turns += 1;
+    return yieldToPage.call(runtime);
+  };
+  const newcomer = open('newcomer');
+  const messages = () => said.filter((each) => each === 'owner: files').length;
+  expect(messages()).toBe(1);
+  await runtime.advance(1_000);
+  expect(messages()).toBe(200);
+  expect(turns).toBe(200);
+  expect(newcomer.takeFiles('owner').size).toBe(100_000);
+});
+
+it('says no more of a session that ended meanwhile', async () => {
+  const { open, said, runtime } = createRoom();
+  const files = Array.from({ length: 2_000 }, (_, seq): [number, File] => [seq, file]);
+  open('owner', files);
+  open('newcomer');
+  files.length = 0;
+  await runtime.advance(1_000);
+  expect(said.filter((each) => each === 'owner: files')).toHaveLength(1);
+});
+
+it('says no more when its page has ended', async () => {
+  const { open, said, runtime } = createRoom();
+  const files = Array.from({ length: 2_000 }, (_, seq): [number, File] => [seq, file]);
+  const owner = open('owner', files);
+  open('newcomer');
+  owner.dispose();
+  await runtime.advance(1_000);
+  expect(said.filter((each) => each === 'owner: files')).toHaveLength(1);
+  expect(runtime.errors).toEqual([]);
 });

@@ -29,6 +29,10 @@ export class SessionTabs {
   /** Files that other tabs told of: one of them may die, and this page go on. */
   readonly #files = new Map<string, Map<number, File>>();
   readonly #toShare = new Map<string, SharedFile[]>();
+  /** Messages of files that are still to be said, and whether somebody is saying them. */
+  readonly #unsaid: { sessionId: string; files: readonly SharedFile[] }[] = [];
+  #isSaying = false;
+  #isOver = false;
   #hasPeers = false;
   #timer: TimerHandle | undefined;
 
@@ -91,6 +95,7 @@ export class SessionTabs {
   }
 
   dispose(): void {
+    this.#isOver = true;
     this.#stopListening();
     if (this.#timer !== undefined) this.#parts.runtime.clearTimer(this.#timer);
     this.#parts.channel.close();
@@ -106,8 +111,27 @@ export class SessionTabs {
 
   #share(sessionId: string, files: readonly SharedFile[]): void {
     for (let at = 0; at < files.length; at += FILES_A_MESSAGE) {
-      const entries = files.slice(at, at + FILES_A_MESSAGE);
-      this.#parts.channel.post({ type: 'files', sessionId, entries });
+      this.#unsaid.push({ sessionId, files: files.slice(at, at + FILES_A_MESSAGE) });
+    }
+    if (!this.#isSaying)
+      this.#say().catch((error: unknown) => this.#parts.runtime.reportError(error));
+  }
+
+  /** Says what is unsaid; the page has its turn between messages. */
+  async #say(): Promise<void> {
+    const { runtime, channel, sessionIds } = this.#parts;
+    this.#isSaying = true;
+    try {
+      for (let next = this.#unsaid.shift(); next; next = this.#unsaid.shift()) {
+        const { sessionId, files: entries } = next;
+        // It may have ended meanwhile: the others would keep its files for nothing.
+        if (![...sessionIds()].includes(sessionId)) continue;
+        channel.post({ type: 'files', sessionId, entries });
+        await runtime.yieldToPage();
+        if (this.#isOver) return;
+      }
+    } finally {
+      this.#isSaying = false;
     }
   }
 }

@@ -10,31 +10,30 @@ export interface FileWatchParts {
   readonly body: Blob;
   /** Of the file when it was added. */
   readonly sizeBytes: number;
-  /** Called once, with `file_changed`. */
-  readonly onChanged: (error: UploadError) => void;
+  /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone. */
+  readonly onFault: (error: UploadError) => void;
 }
 
 /**
- * Looks at a file whose PUT has fallen silent. Firefox sends what is left of a file that was cut off and
- * then waits, as the store does, for bytes that never come: no event says so. A file that is gone is left
- * to its PUT: what is open can be sent to its end.
+ * Looks at a file whose PUT has fallen silent. Firefox sends what is left of a file that was cut off, and
+ * nothing of one that is gone, and then waits, as the store does, for bytes that never come: no event says
+ * so. A file that went after its first byte is left to its PUT: what is open may be sent to its end.
  */
 export class FileWatch {
   readonly #parts: FileWatchParts;
   #timer: TimerHandle | undefined;
+  #hasSent = false;
   #isStopped = false;
 
   constructor(parts: FileWatchParts) {
     this.#parts = parts;
-    this.heard();
+    this.#arm();
   }
 
   /** Bytes moved. */
-  heard(): void {
-    if (this.#isStopped) return;
-    const { runtime } = this.#parts;
-    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
-    this.#timer = runtime.setTimer(() => void this.#look(), QUIET_MS);
+  sent(): void {
+    this.#hasSent = true;
+    this.#arm();
   }
 
   stop(): void {
@@ -42,15 +41,22 @@ export class FileWatch {
     if (this.#timer !== undefined) this.#parts.runtime.clearTimer(this.#timer);
   }
 
+  #arm(): void {
+    if (this.#isStopped) return;
+    const { runtime } = this.#parts;
+    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
+    this.#timer = runtime.setTimer(() => void this.#look(), QUIET_MS);
+  }
+
   async #look(): Promise<void> {
-    const { body, sizeBytes, onChanged } = this.#parts;
+    const { body, sizeBytes, onFault } = this.#parts;
     const fault = await findFileFault(body, sizeBytes);
     if (this.#isStopped) return;
-    if (fault?.code !== 'file_changed') {
-      this.heard();
+    if (!fault || (this.#hasSent && fault.code !== 'file_changed')) {
+      this.#arm();
       return;
     }
     this.stop();
-    onChanged(fault);
+    onFault(fault);
   }
 }

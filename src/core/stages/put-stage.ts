@@ -179,10 +179,10 @@ export class PutStage implements Stage {
     let sentBytes = 0;
     let body: Blob | undefined;
     let watch: FileWatch | undefined;
-    let changed: UploadError | undefined;
-    const isTakenBack = () => controller.signal.aborted && changed === undefined;
+    let spoilt: UploadError | undefined;
+    const isTakenBack = () => controller.signal.aborted && spoilt === undefined;
     try {
-      body = await files.open(id);
+      body = await files.openToSend(id);
       if (controller.signal.aborted) return;
       if (!body) {
         this.#context.detach(id);
@@ -197,8 +197,8 @@ export class PutStage implements Stage {
         runtime,
         body,
         sizeBytes,
-        onChanged: (error) => {
-          changed = error;
+        onFault: (error) => {
+          spoilt = error;
           controller.abort();
         },
       });
@@ -207,16 +207,16 @@ export class PutStage implements Stage {
         body,
         signal: controller.signal,
         onProgress: (sent: number) => {
-          if (sent > sentBytes) watch?.heard();
+          if (sent > sentBytes) watch?.sent();
           this.lane.transferred(Math.max(0, sent - sentBytes));
           sentBytes = sent;
           if (!controller.signal.aborted) ledger.progressed(id, sent);
         },
       };
       const outcome = await adapter.put(request).catch((cause: unknown): PutOutcome => {
-        // What was sent in whole before the file changed may be stored: that is to be found out.
-        if (changed && sentBytes >= sizeBytes) return 'lost';
-        throw changed ?? cause;
+        // What was sent in whole before that may be stored: that is to be found out.
+        if (spoilt && sentBytes >= sizeBytes) return 'lost';
+        throw spoilt ?? cause;
       });
       if (outcome === 'stored') {
         this.#refusals = 0;
