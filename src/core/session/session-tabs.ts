@@ -4,7 +4,7 @@ import type { Snapshot } from '../types.ts';
 
 /** How often other tabs are told, at most. */
 const EVERY_MS = 250;
-/** Files a message: each costs Chromium about 15 µs, before the page has its turn. */
+/** Files a message: each costs Chromium about 10 µs, before the page has its turn. */
 const FILES_A_MESSAGE = 100;
 
 type SharedFile = readonly [seq: number, file: File];
