@@ -50,6 +50,10 @@ export interface UploaderParts {
 /** What was wrong was the file: one that is added at the same place takes its place. */
 const FILE_CODES: ReadonlySet<string> = new Set(['file_changed', 'file_unreadable']);
 
+const isSpoiled = (upload: Upload | undefined): boolean =>
+  upload?.status === 'rejected' ||
+  (upload?.status === 'dead' && FILE_CODES.has(upload.failure.code));
+
 /** What `pause`, `resume` and `abort` act upon: one upload, or a batch. Without it: everything. */
 export type Target = { readonly id: string } | { readonly batchId: string };
 
@@ -190,14 +194,14 @@ export class Uploader {
       canRetry: (upload) => this.#canRetry(upload),
       remove: (id) => this.#remove(id),
     });
-    emitter.on('upload-failed', ({ id, failure }) => {
+    emitter.on('upload-failed', ({ id }) => {
       const upload = this.#ledger.get(id);
-      if (!upload) return;
-      this.#pipeline.ended(upload);
-      const isSpoiled = upload.status === 'rejected' || FILE_CODES.has(failure.code);
-      if (isSpoiled) this.#spoiled.set(upload.path, id);
+      if (upload) this.#pipeline.ended(upload);
     });
+    // Those of an earlier page come with their failure.
+    emitter.on('upload-added', ({ upload }) => this.#noteSpoiled(upload));
     emitter.on('upload-changed', ({ upload }) => {
+      this.#noteSpoiled(upload);
       if (upload.status === 'detached') this.#intake.know(upload);
     });
     emitter.on('upload-searchable', ({ id }) => this.#timeWholeWay(id));
@@ -486,9 +490,15 @@ export class Uploader {
     return isPermission && upload !== undefined && this.#sessions.files.lostPermission(upload);
   }
 
+  /** Another file of that path takes the place of one that failed for what it was. */
   #replaceSpoiled(path: string): void {
     const id = this.#spoiled.get(path);
-    if (id !== undefined) this.#remove(id);
+    if (id !== undefined && isSpoiled(this.#ledger.get(id))) this.#remove(id);
+  }
+
+  #noteSpoiled(upload: Upload): void {
+    if (isSpoiled(upload)) this.#spoiled.set(upload.path, upload.id);
+    else if (this.#spoiled.get(upload.path) === upload.id) this.#spoiled.delete(upload.path);
   }
 
   #remove(id: string): void {

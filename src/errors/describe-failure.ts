@@ -13,10 +13,11 @@ const ADVICE: Partial<Record<UploadErrorCode, string>> = {
   store_misconfigured:
     'The object store refuses the server’s signatures. Check its keys, its region and both clocks.',
   file_unreadable:
-    'The file can no longer be read: it was moved, renamed, changed or deleted, or this page lost its permission. Add it again.',
-  file_changed: 'The file changed while it was uploaded. Retry to upload it as it is now.',
-  checksum_mismatch: 'The file changed while it was uploaded. Retry to upload it as it is now.',
-  size_mismatch: 'The file changed while it was uploaded. Retry to upload it as it is now.',
+    'The file can no longer be read: it was moved, renamed or deleted, or this page lost its permission. Add it again.',
+  file_changed: 'The file changed while it was uploaded. Add it again to upload it as it is now.',
+  checksum_mismatch:
+    'The file changed while it was uploaded. Add it again to upload it as it is now.',
+  size_mismatch: 'The file changed while it was uploaded. Add it again to upload it as it is now.',
   empty_file: 'The file is empty: there is nothing to upload.',
   not_an_image: 'This is not an image, whatever its name says.',
   svg_refused: 'SVG files are not taken, because they can carry scripts. Export it as PNG or JPEG.',

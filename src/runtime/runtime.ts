@@ -18,6 +18,10 @@ export interface Runtime {
   isOnline(): boolean;
   /** Calls back when the network may be another one: online, offline, awake. Returns the unsubscribe. */
   onConnectivityChange(callback: () => void): () => void;
+  /**
+   * Calls back when the page is hidden or left: nothing may run after that. Returns the unsubscribe.
+   */
+  onHide(callback: () => void): () => void;
   /** Reports an error that no caller can receive, such as a throwing listener's. */
   reportError(error: unknown): void;
 }
@@ -70,6 +74,21 @@ export function systemRuntime(): Runtime {
       for (const [target, name] of events) target.addEventListener(name, callback);
       return () => {
         for (const [target, name] of events) target.removeEventListener(name, callback);
+      };
+    },
+    onHide(callback) {
+      if (typeof addEventListener !== 'function') return () => {};
+      // Phones end hidden pages without a word, and `pagehide` comes without `visibilitychange` in some
+      // browsers: whichever comes first.
+      const page = typeof document === 'undefined' ? undefined : document;
+      const onVisibility = () => {
+        if (page?.visibilityState === 'hidden') callback();
+      };
+      addEventListener('pagehide', callback);
+      page?.addEventListener('visibilitychange', onVisibility);
+      return () => {
+        removeEventListener('pagehide', callback);
+        page?.removeEventListener('visibilitychange', onVisibility);
       };
     },
     reportError(error) {

@@ -11,7 +11,7 @@ const isFileEntry = (entry: unknown) =>
 function isMessage(heard: unknown): heard is SessionMessage {
   if (!isObject(heard)) return false;
   const { type, sessionId, snapshot, entries } = heard;
-  if (type === 'hello') return true;
+  if (type === 'hello' || type === 'here') return true;
   if (typeof sessionId !== 'string') return false;
   if (type === 'snapshot') return isObject(snapshot);
   if (type === 'files') return Array.isArray(entries) && entries.every(isFileEntry);

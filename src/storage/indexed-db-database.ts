@@ -1,5 +1,5 @@
 import { type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames, unwrap } from 'idb';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
 import type { JournalSchema, Migration } from './indexed-db-schema.ts';
 import { causeName, JournalError, toJournalError } from './journal-error.ts';
 
@@ -17,8 +17,15 @@ export interface DatabaseOptions {
 
 /** An older page closes its connection at once when it is asked to, unless it is frozen. */
 const BLOCKED_WAIT_MS = 3000;
-/** Some versions of Safari never answer. An upgrade that has begun may take as long as it needs. */
+/** Some versions of Safari never answer. */
 const OPEN_WAIT_MS = 10_000;
+/**
+ * Twice that long a transaction, or an upgrade that has begun, may take: no write of the journal comes
+ * near it. WebKit's may hang without an error, as do all behind a transaction of a frozen page.
+ */
+const HALF_STALL_MS = 10_000;
+/** The slowest disk that is waited for while it takes a file, as for reading one. */
+const MIN_BYTES_PER_MS = 1_000;
 /** Will be no different the next time. */
 const FINAL = new Set(['ConstraintError', 'DataCloneError', 'DataError']);
 
@@ -48,6 +55,7 @@ function openConnection(
       opening = openDB<JournalSchema>(name, migrations.length, {
         upgrade(connection, oldVersion, _newVersion, transaction) {
           runtime.clearTimer(timer);
+          timer = runtime.setTimer(() => fail(new JournalError('unavailable')), 2 * HALF_STALL_MS);
           // Opening fails along with it, and says why.
           transaction.done.catch(() => {});
           try {
@@ -106,7 +114,7 @@ export class IndexedDbDatabase {
   read<T>(stores: StoreName[], work: (transaction: ReadTransaction) => Promise<T>): Promise<T> {
     return this.#withRetry(async () => {
       const connection = await this.#connection();
-      return run(connection.transaction(stores), work);
+      return this.#run(connection.transaction(stores), work);
     });
   }
 
@@ -114,18 +122,20 @@ export class IndexedDbDatabase {
    * Writes in one transaction: all of it, or nothing. `work` yields its requests' promises as it makes
    * them, and may run twice.
    *
+   * @param sizeBytes of a file among what is written, which takes its time
    * @throws JournalError
    */
   async write(
     stores: StoreName[],
     durability: 'relaxed' | 'strict',
     work: (transaction: WriteTransaction) => Iterable<Promise<unknown>>,
+    sizeBytes = 0,
   ): Promise<void> {
     await this.#withRetry(async () => {
       const connection = await this.#connection();
       const transaction = connection.transaction(stores, 'readwrite', { durability });
       // It takes the requests one by one, so that those made before `work` throws are taken care of.
-      await run(transaction, () => Promise.all(work(transaction)));
+      await this.#run(transaction, () => Promise.all(work(transaction)), sizeBytes);
     });
   }
 
@@ -169,26 +179,47 @@ export class IndexedDbDatabase {
     this.#opening?.then((connection) => connection.close()).catch(() => {});
     this.#opening = undefined;
   }
-}
 
-/** Waits for the work and for the commit; what fails first aborts the rest. */
-async function run<Transaction extends ReadTransaction | WriteTransaction, T>(
-  transaction: Transaction,
-  work: (transaction: Transaction) => Promise<T>,
-): Promise<T> {
-  try {
-    // Whatever `work` throws, the transaction's own end is heard as well.
-    const begin = async () => work(transaction);
-    const [result] = await Promise.all([begin(), transaction.done]);
-    return result;
-  } catch (cause) {
-    // The transaction knows the reason; requests that it took along only say AbortError.
-    const reason = transaction.error ?? cause;
+  /** Waits for the work and for the commit; what fails first, or a stall, aborts the rest. */
+  async #run<Transaction extends ReadTransaction | WriteTransaction, T>(
+    transaction: Transaction,
+    work: (transaction: Transaction) => Promise<T>,
+    sizeBytes = 0,
+  ): Promise<T> {
+    const stall = this.#stall(HALF_STALL_MS + sizeBytes / MIN_BYTES_PER_MS);
     try {
-      transaction.abort();
-    } catch {
-      // It had ended by itself.
+      // Whatever `work` throws, the transaction's own end is heard as well.
+      const begin = async () => work(transaction);
+      const ended = Promise.all([begin(), transaction.done]);
+      const [result] = await Promise.race([ended, stall.rejects]);
+      return result;
+    } catch (cause) {
+      // The transaction knows the reason; requests that it took along only say AbortError.
+      const reason = transaction.error ?? cause;
+      try {
+        transaction.abort();
+      } catch {
+        // It had ended by itself.
+      }
+      throw reason;
+    } finally {
+      stall.end();
     }
-    throw reason;
+  }
+
+  /** Two timers in turn: after one that a sleeping page held back there is still the other. */
+  #stall(halfMs: number): { readonly rejects: Promise<never>; end(): void } {
+    const { runtime } = this.#options;
+    let timer: TimerHandle | undefined;
+    const rejects = new Promise<never>((_, reject) => {
+      const fail = () => reject(new DOMException('It did not end', 'TimeoutError'));
+      timer = runtime.setTimer(() => {
+        timer = runtime.setTimer(fail, halfMs);
+      }, halfMs);
+    });
+    const end = () => {
+      if (timer !== undefined) runtime.clearTimer(timer);
+    };
+    return { rejects, end };
   }
 }

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { Runtime } from '../runtime/runtime.ts';
 import { EntryLog, type EntryLogChange, type EntryRecord } from './entry-log.ts';
 import { IndexedDbChecksums } from './indexed-db-checksums.ts';
-import { IndexedDbDatabase, type StoreName } from './indexed-db-database.ts';
+import { IndexedDbDatabase, type StoreName, type WriteTransaction } from './indexed-db-database.ts';
 import { MIGRATIONS, type Migration, ofSession } from './indexed-db-schema.ts';
 import type {
   Journal,
@@ -142,9 +142,10 @@ class IndexedDbJournal implements Journal {
   }
 
   async keepCopy(sessionId: string, seq: number, file: Blob): Promise<void> {
-    await this.#database.write(['copies'], 'relaxed', (transaction) => [
+    const put = (transaction: WriteTransaction) => [
       transaction.objectStore('copies').put(file, [sessionId, seq]),
-    ]);
+    ];
+    await this.#database.write(['copies'], 'relaxed', put, file.size);
   }
 
   async copies(sessionId: string): Promise<readonly number[]> {

@@ -2,6 +2,8 @@
 export type SessionMessage =
   /** A tab opened, and wants to know what the others do. */
   | { readonly type: 'hello' }
+  /** The answer: somebody is here. Not answered. */
+  | { readonly type: 'here' }
   /** How far the owner of a session is. */
   | {
       readonly type: 'snapshot';

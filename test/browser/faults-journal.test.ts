@@ -61,11 +61,12 @@ describe('the journal', () => {
   it.each([
     ['is forbidden', () => vi.stubGlobal('indexedDB', { open: refuseToOpen })],
     ['is not there', () => vi.stubGlobal('indexedDB', undefined)],
-  ])('39: that %s keeps no upload from arriving', async (_, hide) => {
+  ])('39: that %s says so once, and keeps no upload from arriving', async (_, hide) => {
     hide();
     const world = await createKeptWorld();
     await world.upload(photos(FILES));
     expect(world.statuses()).toEqual(all(FILES));
+    expect(world.degradations).toEqual(['unavailable']);
     expect(world.uploader.getSnapshot().survivesReload).toBe(false);
     await world.verify();
   });

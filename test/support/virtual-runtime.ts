@@ -19,6 +19,7 @@ export class VirtualRuntime implements Runtime {
   #seed: number;
   #isOnline = true;
   readonly #connectivity = new Set<() => void>();
+  readonly #hiding = new Set<() => void>();
 
   constructor(seed = 1) {
     this.#seed = seed;
@@ -71,6 +72,17 @@ export class VirtualRuntime implements Runtime {
   onConnectivityChange(callback: () => void): () => void {
     this.#connectivity.add(callback);
     return () => this.#connectivity.delete(callback);
+  }
+
+  onHide(callback: () => void): () => void {
+    this.#hiding.add(callback);
+    return () => this.#hiding.delete(callback);
+  }
+
+  /** The person goes to another page or tab. @returns how many were told */
+  hide(): number {
+    for (const callback of this.#hiding) callback();
+    return this.#hiding.size;
   }
 
   reportError(error: unknown): void {

@@ -6,7 +6,9 @@ import { HangingFile, type ReadFate } from '../support/hash-hanging-file.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
 const SIZE = 10_000_000;
-const notReadable = new DOMException('gone', 'NotReadableError');
+/** Chromium, of a file that changed. */
+const notReadable = new DOMException('changed', 'NotReadableError');
+const notFound = new DOMException('gone', 'NotFoundError');
 /** Firefox, of a file that was deleted. */
 const aborted = new DOMException('The operation was aborted.', 'AbortError');
 
@@ -65,7 +67,7 @@ describe('reading a file', () => {
     ['its end hangs too', { last: 'hangs' }, 'file_changed'],
     ['its end cannot be read', { last: notReadable }, 'file_changed'],
     ['its beginning is missing', { first: 0 }, 'file_unreadable'],
-    ['its beginning cannot be read', { first: notReadable }, 'file_unreadable'],
+    ['its beginning cannot be read', { first: notReadable }, 'file_changed'],
     ['it was deleted, in Firefox', { first: aborted }, 'file_unreadable'],
     ['nothing of it answers', { first: 'hangs' }, 'hashing_failed'],
   ])('that hangs says what its ends tell: %s', async (_name, fates, code) => {
@@ -78,7 +80,8 @@ describe('reading a file', () => {
     ['was cut off, in Firefox', { whole: SIZE / 2, last: 0 }, 'file_changed'],
     ['has grown, in Firefox', { whole: SIZE + 4 }, 'file_changed'],
     ['was deleted, in Chromium', { whole: 0, first: 0, last: 0 }, 'file_unreadable'],
-    ['is gone', { whole: notReadable }, 'file_unreadable'],
+    ['was edited, in Chromium', { whole: notReadable }, 'file_changed'],
+    ['was deleted, in either', { whole: notFound }, 'file_unreadable'],
     ['was deleted, in Firefox', { whole: aborted }, 'file_unreadable'],
   ])('never takes other bytes for those of a file that %s', async (_name, fates, code) => {
     const { reading, outcome } = world(fates);

@@ -321,6 +321,31 @@ describe('a folder that was half listed', () => {
     expect(page.uploader.sessions.getSnapshot()).toEqual([]);
   });
 
+  it('that the browser would not ask about is no folder that the person refused', async () => {
+    const { runtime, open, settled, finish } = createTabs();
+    const folder = folderOf(textFiles(FILES));
+    const before = open();
+    void before.uploader.add(folder.handle);
+    await runtime.advance(700);
+    before.kill();
+    folder.permission = 'prompt';
+    const page = open({ resume: 'auto' });
+    await runtime.advance(20_000);
+    const { needsPermission } = page.uploader.getSnapshot();
+    expect(needsPermission).toBeGreaterThan(0);
+    const handle = folder.handle as unknown as Record<string, unknown>;
+    const { requestPermission } = handle;
+    handle.requestPermission = () =>
+      Promise.reject(new DOMException('User activation is required', 'SecurityError'));
+    const asking = settled(page.uploader.sessions.requestPermission());
+    await expect(asking).rejects.toMatchObject({ name: 'SessionError', code: 'needs_click' });
+    expect(page.uploader.getSnapshot().needsPermission).toBe(needsPermission);
+    handle.requestPermission = requestPermission;
+    expect(await settled(page.uploader.sessions.requestPermission())).toBe(needsPermission);
+    await finish(page);
+    expect(statuses(page)).toEqual({ searchable: FILES });
+  });
+
   it('is complete when it is selected again, in each session that has a part of it', async () => {
     const { runtime, open, settled, finish, kept } = createTabs();
     const files = textFiles(FILES);

@@ -69,6 +69,23 @@ describe('the list of sessions', () => {
     expect(page.uploader.getSnapshot().total).toBe(0);
   });
 
+  it('has what a page wrote when it was hidden, and not only what it wrote in time', async () => {
+    const tabs = createTabs();
+    const first = tabs.open();
+    await first.uploader.add(textFiles(FILES));
+    await tabs.runtime.advance(1_000);
+    await first.uploader.add([new File(['late'], 'late.jpg')]);
+    // No timer runs any more: a hidden page may be ended at once.
+    tabs.runtime.hide();
+    await tabs.runtime.advance(0);
+    first.kill();
+    const page = tabs.open();
+    const [session] = await tabs.settled(page.uploader.sessions.refresh());
+    expect(session).toMatchObject({ state: 'interrupted', total: FILES + 1 });
+    page.uploader.destroy();
+    expect(tabs.runtime.hide()).toBe(0);
+  });
+
   it('is empty when all is done, and tells subscribers', async () => {
     const tabs = createTabs();
     const page = tabs.open();

@@ -141,8 +141,13 @@ function permissionRow(uploader: Uploader, toast: (words: string) => void): Row 
   const allow = button('Allow reading', 'primary', 'session-allow');
   const { root, say } = rowOf('alert', 'session-permission', allow);
   allow.addEventListener('click', async () => {
-    const found = await uploader.sessions.requestPermission();
-    if (found === 0) toast('Without that permission, choose the folder again.');
+    try {
+      const found = await uploader.sessions.requestPermission();
+      if (found === 0) toast('Without that permission, choose the folder again.');
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+      toast('Your browser did not ask about every folder. Click again for the rest.');
+    }
   });
   return {
     root,
@@ -150,7 +155,7 @@ function permissionRow(uploader: Uploader, toast: (words: string) => void): Row 
       const { needsPermission } = uploader.getSnapshot();
       say([
         `${waitingWords(needsPermission)} for your permission.`,
-        'Your browser asks once; then uploading goes on where it was.',
+        'Your browser asks; then uploading goes on where it was.',
       ]);
     },
   };

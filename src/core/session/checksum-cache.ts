@@ -6,6 +6,8 @@ import type { Upload } from '../upload-state.ts';
 
 /** Asked for at once: those that were added together are needed together. */
 const ASK_AT_ONCE = 500;
+/** Reading a small file takes less: a journal that is silent for longer is no gain. */
+const ANSWER_WAIT_MS = 2_000;
 
 /**
  * Remembers checksums by path, size and modification time over reloads, so that files which are added
@@ -21,6 +23,8 @@ export class ChecksumCache implements ChecksumMemory {
   /** Uploads that go by a checksum which was not computed. */
   readonly #recalled = new Set<string>();
   #computed: ChecksumEntry[] = [];
+  /** The journal owes an answer for longer than it is waited for: it is not asked meanwhile. */
+  #isSilent = false;
 
   constructor(journal: Journal, runtime: Runtime, scope: string) {
     this.#journal = journal;
@@ -33,9 +37,10 @@ export class ChecksumCache implements ChecksumMemory {
     this.#unasked.add(this.#fingerprint(upload));
   }
 
+  /** What the journal remembers of it; undefined as well when it does not say so in time. */
   async recall(upload: Upload): Promise<string | undefined> {
     const fingerprint = this.#fingerprint(upload);
-    if (this.#unasked.has(fingerprint)) this.#askFrom(fingerprint);
+    if (!this.#isSilent && this.#unasked.has(fingerprint)) this.#askFrom(fingerprint);
     const answer = this.#answers.get(fingerprint);
     this.#answers.delete(fingerprint);
     const checksum = await answer;
@@ -68,13 +73,33 @@ export class ChecksumCache implements ChecksumMemory {
       asked.push(next);
       this.#unasked.delete(next);
     }
-    const answers = this.#journal.checksums(asked);
+    const answers = this.#inTime(this.#journal.checksums(asked));
     for (const [at, each] of asked.entries()) {
       this.#answers.set(
         each,
         answers.then((checksums) => checksums[at]),
       );
     }
+  }
+
+  /** The answer, or nothing after a while: a journal that hangs or fails must not hold up an upload. */
+  #inTime(asked: ReturnType<Journal['checksums']>): ReturnType<Journal['checksums']> {
+    const runtime = this.#runtime;
+    return new Promise((resolve) => {
+      const timer = runtime.setTimer(() => {
+        this.#isSilent = true;
+        resolve([]);
+      }, ANSWER_WAIT_MS);
+      const answered = (checksums: readonly (string | undefined)[]) => {
+        runtime.clearTimer(timer);
+        this.#isSilent = false;
+        resolve(checksums);
+      };
+      asked.then(answered, (error: unknown) => {
+        runtime.reportError(error);
+        answered([]);
+      });
+    });
   }
 
   /** Of one user: what another one has is none of this one's business. */

@@ -84,15 +84,22 @@ export class FileRoots {
     return this.#rootOf(place) !== undefined;
   }
 
-  /** Asks the person for all at once: the browser shows one question where it can. On a click only. */
-  async request(): Promise<void> {
-    await Promise.all(
-      [...this.#roots].map(async ([key, { handle }]) => {
-        const state = await requestPermission(handle);
-        if (state === 'granted') this.#readable.add(key);
-        else this.#readable.delete(key);
-      }),
-    );
+  /**
+   * Asks the person, one folder after another: one answer may be good for several, and then there is
+   * nothing left to ask. On a click only.
+   *
+   * @returns whether every question was asked: false where the browser insisted on a click
+   */
+  async request(): Promise<boolean> {
+    let isAsked = true;
+    for (const [key, { handle }] of [...this.#roots]) {
+      let state: PermissionState | 'unasked' = await permissionOf(handle);
+      if (state !== 'granted') state = await requestPermission(handle);
+      if (state === 'granted') this.#readable.add(key);
+      else this.#readable.delete(key);
+      if (state === 'unasked') isAsked = false;
+    }
+    return isAsked;
   }
 
   /** The permission of this file's folder has ended. */
@@ -167,12 +174,12 @@ async function permissionOf(handle: FileSystemHandle): Promise<PermissionState> 
   }
 }
 
-async function requestPermission(handle: FileSystemHandle): Promise<PermissionState> {
+async function requestPermission(handle: FileSystemHandle): Promise<PermissionState | 'unasked'> {
   try {
     return (await (handle as WithPermission).requestPermission?.({ mode: 'read' })) ?? 'granted';
   } catch (cause) {
-    // Not on a click, or the folder is gone: the person can select it again.
-    if (cause instanceof DOMException) return 'denied';
-    throw cause;
+    if (!(cause instanceof DOMException)) throw cause;
+    // The folder may be gone: then the person can select it again.
+    return cause.name === 'SecurityError' ? 'unasked' : 'denied';
   }
 }

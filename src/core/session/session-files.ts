@@ -1,5 +1,5 @@
 import type { Journal } from '../../storage/journal.ts';
-import type { FileSource } from '../file-shelf.ts';
+import type { Shelved } from '../file-shelf.ts';
 import { isEnded, isStored, type Need, type Upload } from '../upload-state.ts';
 import { FileRoots } from './file-roots.ts';
 import { fileSources } from './file-sources.ts';
@@ -24,7 +24,7 @@ export class SessionFiles {
   }
 
   /** A file of a detached upload is there. `isSame`: beyond doubt. */
-  found(upload: Upload, file: Blob | FileSource, isSame = true, lastModifiedMs?: number): void {
+  found(upload: Upload, file: Shelved, isSame = true, lastModifiedMs?: number): void {
     const { files, ledger } = this.#host;
     files.put(upload.id, file);
     const modifiedMs = lastModifiedMs ?? upload.lastModifiedMs;
@@ -44,9 +44,9 @@ export class SessionFiles {
     return true;
   }
 
-  /** Asks for all folders at once. @returns how many uploads go on */
-  async requestPermission(): Promise<number> {
-    await this.roots.request();
+  /** Asks for all folders. @returns how many uploads go on, and whether every question was asked */
+  async requestPermission(): Promise<{ found: number; isAsked: boolean }> {
+    const isAsked = await this.roots.request();
     let found = 0;
     for (const upload of [...this.#host.ledger.all()]) {
       if (upload.status !== 'detached' || upload.needs !== 'permission') continue;
@@ -55,7 +55,7 @@ export class SessionFiles {
       this.found(upload, source);
       found += 1;
     }
-    return found;
+    return { found, isAsked };
   }
 
   /** A person gave a file or folder by its handle: the next page can read it again. */
@@ -89,7 +89,12 @@ export class SessionFiles {
     uploadsOf: () => readonly Upload[],
     shared: ReadonlyMap<number, File>,
   ): Promise<ReadonlySet<string>> {
-    const places = { journal: this.#journal, roots: this.roots, copies: this.#copies };
+    const places = {
+      runtime: this.#host.runtime,
+      journal: this.#journal,
+      roots: this.roots,
+      copies: this.#copies,
+    };
     const sources = await fileSources(book, places, shared);
     const found = new Set<string>();
     for (const upload of uploadsOf()) {

@@ -44,6 +44,7 @@ export class SessionKeeper implements Sessions {
   #current: SessionBook | undefined;
   #hasWritten = false;
   #closing: TimerHandle | undefined;
+  readonly #stopHiding: () => void;
 
   constructor(host: SessionHost, storage: UploadStorage, settings: SessionSettings) {
     this.#host = host;
@@ -67,6 +68,10 @@ export class SessionKeeper implements Sessions {
         }
       },
       onEnded: (sessionId) => this.#list.remove(sessionId),
+    });
+    // What was gathered for a quarter of a second would go with the page.
+    this.#stopHiding = runtime.onHide(() => {
+      for (const book of this.#books.values()) this.#quietly(book.flush());
     });
     emitter.on('upload-added', ({ upload }) => this.#added(upload));
     emitter.on('upload-changed', ({ upload, previous }) => {
@@ -141,8 +146,9 @@ export class SessionKeeper implements Sessions {
   }
 
   async requestPermission(): Promise<number> {
-    const found = await this.files.requestPermission();
+    const { found, isAsked } = await this.files.requestPermission();
     for (const id of this.#books.keys()) this.#listAgain(id);
+    if (!isAsked) throw new SessionError('needs_click');
     return found;
   }
 
@@ -178,6 +184,7 @@ export class SessionKeeper implements Sessions {
 
   /** Writes what there is to write, and lets go of everything. */
   async dispose(): Promise<void> {
+    this.#stopHiding();
     this.#tabs.dispose();
     if (this.#closing !== undefined) this.#host.runtime.clearTimer(this.#closing);
     await Promise.all(

@@ -39,10 +39,13 @@ export interface Sessions {
    */
   discard(id: string): Promise<void>;
   /**
-   * Asks the person to let this page read the folders again that were given to an earlier one: one
-   * question for all. To be called on a click, which browsers insist on.
+   * Asks the person to let this page read the folders again that were given to an earlier one: folder by
+   * folder, as far as one answer is not good for several. To be called on a click, which browsers insist
+   * on.
    *
    * @returns how many uploads go on
+   * @throws SessionError `needs_click` when the browser would not ask for want of a click; what was allowed
+   *   by then goes on
    */
   requestPermission(): Promise<number>;
 }

@@ -2,6 +2,7 @@ import { toFileError } from '../../errors/file-error.ts';
 import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import type { Credential } from '../../protocol/index.ts';
 import type { TimerHandle } from '../../runtime/runtime.ts';
+import type { PutOutcome } from '../../transports/adapter.ts';
 import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
@@ -9,6 +10,8 @@ import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
 import { explainPutFailure } from './explain-put-failure.ts';
+import { findFileFault } from './file-fault.ts';
+import { FileWatch } from './file-watch.ts';
 import {
   haltsOn,
   judgeFailure,
@@ -175,22 +178,45 @@ export class PutStage implements Stage {
     this.#aborts.set(id, controller);
     let sentBytes = 0;
     let body: Blob | undefined;
+    let watch: FileWatch | undefined;
+    let spoilt: UploadError | undefined;
+    const isTakenBack = () => controller.signal.aborted && spoilt === undefined;
     try {
-      body = await files.open(id);
+      body = await files.openToSend(id);
       if (controller.signal.aborted) return;
       if (!body) {
         this.#context.detach(id);
         return;
       }
-      const outcome = await adapter.put({
+      // An earlier PUT may have failed for what the file is now, and not have been told apart.
+      const isAgain = attemptLog.countOf(id) > 0;
+      const fault = isAgain ? await findFileFault(body, sizeBytes) : undefined;
+      if (fault) throw fault;
+      if (controller.signal.aborted) return;
+      watch = new FileWatch({
+        runtime,
+        body,
+        sizeBytes,
+        onFault: (error) => {
+          spoilt = error;
+          controller.abort();
+        },
+      });
+      const request = {
         credential,
         body,
         signal: controller.signal,
-        onProgress: (sent) => {
+        onProgress: (sent: number) => {
+          if (sent > sentBytes) watch?.sent();
           this.lane.transferred(Math.max(0, sent - sentBytes));
           sentBytes = sent;
           if (!controller.signal.aborted) ledger.progressed(id, sent);
         },
+      };
+      const outcome = await adapter.put(request).catch((cause: unknown): PutOutcome => {
+        // What was sent in whole before that may be stored: that is to be found out.
+        if (spoilt && sentBytes >= sizeBytes) return 'lost';
+        throw spoilt ?? cause;
       });
       if (outcome === 'stored') {
         this.#refusals = 0;
@@ -198,7 +224,7 @@ export class PutStage implements Stage {
         this.#done.add(1, runtime.now());
         telemetry.span('put', startMs, { uploadId: id, outcome: 'ok', bytes: sizeBytes });
       }
-      if (controller.signal.aborted) return;
+      if (isTakenBack()) return;
       if (outcome === 'stored') {
         this.#finish(id, { type: 'put-succeeded' });
       } else {
@@ -208,13 +234,15 @@ export class PutStage implements Stage {
         this.#finish(id, { type: 'put-lost', costsAttempt: this.lane.failed(error, id) });
       }
     } catch (cause) {
-      if (controller.signal.aborted) return;
-      const error = toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body));
+      if (isTakenBack()) return;
+      const error =
+        toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body, sizeBytes));
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
-      if (controller.signal.aborted) return;
+      if (isTakenBack()) return;
       await this.#fail(id, { credential, error, sentBytes, startMs });
     } finally {
+      watch?.stop();
       this.#inFlightBytes -= sizeBytes;
       if (this.#aborts.get(id) === controller) this.#aborts.delete(id);
     }

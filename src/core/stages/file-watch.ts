@@ -1,0 +1,62 @@
+import type { UploadError } from '../../errors/upload-error.ts';
+import type { Runtime, TimerHandle } from '../../runtime/runtime.ts';
+import { findFileFault } from './file-fault.ts';
+
+/** Nothing was heard of a PUT for so long: the file is looked at, which takes about a millisecond. */
+const QUIET_MS = 5_000;
+
+export interface FileWatchParts {
+  readonly runtime: Runtime;
+  readonly body: Blob;
+  /** Of the file when it was added. */
+  readonly sizeBytes: number;
+  /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone. */
+  readonly onFault: (error: UploadError) => void;
+}
+
+/**
+ * Looks at a file whose PUT has fallen silent. Firefox sends what is left of a file that was cut off, and
+ * nothing of one that is gone, and then waits, as the store does, for bytes that never come: no event says
+ * so. A file that went after its first byte is left to its PUT: what is open may be sent to its end.
+ */
+export class FileWatch {
+  readonly #parts: FileWatchParts;
+  #timer: TimerHandle | undefined;
+  #hasSent = false;
+  #isStopped = false;
+
+  constructor(parts: FileWatchParts) {
+    this.#parts = parts;
+    this.#arm();
+  }
+
+  /** Bytes moved. */
+  sent(): void {
+    this.#hasSent = true;
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#timer !== undefined) this.#parts.runtime.clearTimer(this.#timer);
+  }
+
+  #arm(): void {
+    if (this.#isStopped) return;
+    const { runtime } = this.#parts;
+    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
+    this.#timer = runtime.setTimer(() => void this.#look(), QUIET_MS);
+  }
+
+  async #look(): Promise<void> {
+    const { body, sizeBytes, onFault } = this.#parts;
+    const fault = await findFileFault(body, sizeBytes);
+    if (this.#isStopped) return;
+    if (!fault || (this.#hasSent && fault.code !== 'file_changed')) {
+      this.#arm();
+      return;
+    }
+    this.stop();
+    onFault(fault);
+  }
+}

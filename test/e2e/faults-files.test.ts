@@ -1,0 +1,101 @@
+import { rm, truncate, writeFile } from 'node:fs/promises';
+import type { Page } from 'playwright';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ENGINES, Engine, type EngineName } from '../support/engines.ts';
+import { buildDemo } from './demo-server.ts';
+import { ResumeSite } from './resume-site.ts';
+
+/** What is done to a file on the disk, and how its upload ends. */
+const CHANGES = [
+  ['edited', (file: string) => writeFile(file, 'y'.repeat(FILE_BYTES)), 'file_changed'],
+  ['cut off', (file: string) => truncate(file, 100), 'file_changed'],
+  ['lengthened', (file: string) => writeFile(file, 'y'.repeat(2 * FILE_BYTES)), 'file_changed'],
+] as const;
+/** Not while it is sent: how much a browser had read by then is up to chance. */
+const DEEDS = [...CHANGES, ['deleted', (file: string) => rm(file), 'file_unreadable']] as const;
+
+/** Nothing may hang until a limit for the network ends it: 30 s without a byte, 60 s without an answer. */
+const ENDS_WITHIN_MS = 25_000;
+
+const FILES = 3;
+/** More than a browser and the kernel have read ahead when a PUT begins. */
+const FILE_BYTES = 8_000_000;
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+beforeAll(buildDemo);
+
+async function setUp(name: EngineName) {
+  const site = await ResumeSite.start(FILES, FILE_BYTES);
+  cleanups.push(() => site.close());
+  const engine = await Engine.create(name);
+  cleanups.push(() => engine.close());
+  const page = await engine.open(site.url);
+  return { site, page };
+}
+
+/** The first file's upload as it is now. */
+const first = (page: Page) =>
+  page.evaluate(() => {
+    const upload = [...window.uploader.uploads()].find(({ name }) => name === 'photo-0000.jpg');
+    const code = upload && 'failure' in upload ? upload.failure.code : undefined;
+    return { status: upload?.status, code };
+  });
+
+async function end(page: Page, site: ResumeSite) {
+  const startMs = Date.now();
+  await page.evaluate(() => window.uploader.done());
+  expect(Date.now() - startMs).toBeLessThan(ENDS_WITHIN_MS);
+  const ended = await first(page);
+  const { assets } = await site.backend.state();
+  return { ended, stored: assets.map(({ filename }) => filename).sort() };
+}
+
+const others = ['photo-0001.jpg', 'photo-0002.jpg'];
+
+describe.each(ENGINES)('a file on the disk, in %s', { timeout: 60_000 }, (name) => {
+  it.each(CHANGES)('that is %s while it is sent ends in words', async (_, deed, code) => {
+    const { site, page } = await setUp(name);
+    const match = { route: 'put', filename: 'photo-0000.jpg' } as const;
+    await site.backend.plan([{ match, do: { trickleBytesPerSecond: 1_000_000 } }]);
+    await page.evaluate(() => window.start());
+    await page.setInputFiles('#files', [...site.files]);
+    const isSending = async () => (await first(page)).status;
+    await expect.poll(isSending, { timeout: 10_000 }).toBe('uploading');
+    await deed(site.files[0] ?? '');
+    expect(await end(page, site)).toEqual({ ended: { status: 'dead', code }, stored: others });
+  });
+
+  it.each(DEEDS)('that is %s after it was hashed ends in words', async (_, deed, code) => {
+    const { site, page } = await setUp(name);
+    await site.backend.plan([{ match: { route: 'credentials' }, do: { delayMs: 1_000 } }]);
+    await page.evaluate(() => window.start());
+    await page.setInputFiles('#files', [...site.files]);
+    const isHashed = async () => (await first(page)).status;
+    await expect.poll(isHashed, { timeout: 10_000 }).toBe('requesting');
+    await deed(site.files[0] ?? '');
+    expect(await end(page, site)).toEqual({ ended: { status: 'dead', code }, stored: others });
+  });
+
+  it('that changed before it was hashed is uploaded when it is added again', async () => {
+    const { site, page } = await setUp(name);
+    await page.evaluate(() => window.start({ autoStart: false }));
+    await page.setInputFiles('#files', [...site.files]);
+    await expect.poll(async () => (await first(page)).status).toBe('queued');
+    await truncate(site.files[0] ?? '', 100);
+    await page.evaluate(() => window.uploader.start());
+    expect(await end(page, site)).toEqual({
+      ended: { status: 'dead', code: 'file_changed' },
+      stored: others,
+    });
+    await page.setInputFiles('#files', []);
+    await page.setInputFiles('#files', [...site.files]);
+    expect(await end(page, site)).toEqual({
+      ended: { status: 'searchable', code: undefined },
+      stored: ['photo-0000.jpg', ...others],
+    });
+    expect(await page.evaluate(() => window.uploader.getSnapshot().total)).toBe(FILES);
+  });
+});
