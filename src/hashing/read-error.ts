@@ -23,10 +23,10 @@ function toGoneError(cause: unknown): UploadError | undefined {
 }
 
 /**
- * Looks at a file after a read that hung or ended early, by its first and last byte.
+ * Looks at a file after a read or a PUT that hung or ended early, by its first and last byte.
  *
- * @returns `file_unreadable` when there is nothing, `file_changed` when the end is missing,
- *   undefined when both are there, or nothing answers at all
+ * @returns `file_unreadable` when there is nothing, `file_changed` when the end is missing, with a cause
+ *   where the browser refused to read; undefined when both are there, or nothing answers within 10 s
  */
 export async function findFault(
   file: Blob,

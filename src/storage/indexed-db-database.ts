@@ -100,6 +100,8 @@ export class IndexedDbDatabase {
   readonly #options: DatabaseOptions;
   #opening: Promise<Connection> | undefined;
   #isClosed = false;
+  /** Of the files that are being written: other transactions may have to wait for them. */
+  #fileBytes = 0;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -131,12 +133,17 @@ export class IndexedDbDatabase {
     work: (transaction: WriteTransaction) => Iterable<Promise<unknown>>,
     sizeBytes = 0,
   ): Promise<void> {
-    await this.#withRetry(async () => {
-      const connection = await this.#connection();
-      const transaction = connection.transaction(stores, 'readwrite', { durability });
-      // It takes the requests one by one, so that those made before `work` throws are taken care of.
-      await this.#run(transaction, () => Promise.all(work(transaction)), sizeBytes);
-    });
+    this.#fileBytes += sizeBytes;
+    try {
+      await this.#withRetry(async () => {
+        const connection = await this.#connection();
+        const transaction = connection.transaction(stores, 'readwrite', { durability });
+        // It takes the requests one by one, so that those made before `work` throws are taken care of.
+        await this.#run(transaction, () => Promise.all(work(transaction)));
+      });
+    } finally {
+      this.#fileBytes -= sizeBytes;
+    }
   }
 
   /** Transactions that run finish. Later ones reject as `closed`. */
@@ -184,9 +191,8 @@ export class IndexedDbDatabase {
   async #run<Transaction extends ReadTransaction | WriteTransaction, T>(
     transaction: Transaction,
     work: (transaction: Transaction) => Promise<T>,
-    sizeBytes = 0,
   ): Promise<T> {
-    const stall = this.#stall(HALF_STALL_MS + sizeBytes / MIN_BYTES_PER_MS);
+    const stall = this.#stall(HALF_STALL_MS + this.#fileBytes / MIN_BYTES_PER_MS);
     try {
       // Whatever `work` throws, the transaction's own end is heard as well.
       const begin = async () => work(transaction);

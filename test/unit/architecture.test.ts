@@ -38,6 +38,8 @@ const REACH: Record<string, string[]> = {
     'src/core/',
     'src/retry/',
     'src/hashing/hasher.ts',
+    'src/hashing/patiently.ts',
+    'src/hashing/read-error.ts',
     'src/storage/journal.ts',
     'src/storage/session-channel.ts',
     'src/storage/session-locks.ts',

@@ -8,13 +8,15 @@ const QUIET_MS = 5_000;
 
 /** A file of which the disk has `leftBytes` by now. */
 function createWatch(leftBytes: number) {
-  const disk = { leftBytes, looks: 0 };
+  const disk = { leftBytes, looks: 0, isTouched: false };
   const body = {
     slice(from: number) {
       const at = from < 0 ? SIZE_BYTES + from : from;
       return {
+        size: 1,
         async arrayBuffer() {
           disk.looks += 1;
+          if (disk.isTouched) throw new DOMException('It changed', 'NotReadableError');
           return new ArrayBuffer(at < disk.leftBytes ? 1 : 0);
         },
       };
@@ -23,7 +25,8 @@ function createWatch(leftBytes: number) {
   const runtime = new VirtualRuntime();
   const faults: UploadError[] = [];
   const onFault = (error: UploadError) => void faults.push(error);
-  const watch = new FileWatch({ runtime, body, sizeBytes: SIZE_BYTES, onFault });
+  const { signal } = new AbortController();
+  const watch = new FileWatch({ runtime, body, signal, onFault });
   const codes = () => faults.map(({ code }) => code);
   return { disk, runtime, watch, codes };
 }
@@ -56,6 +59,21 @@ it('a file that went after its first byte is left to its PUT', async () => {
   watch.sent();
   await runtime.advance(3 * QUIET_MS);
   expect(codes()).toEqual([]);
+});
+
+it('a file that was touched after its first byte is left to its PUT', async () => {
+  const { disk, runtime, watch, codes } = createWatch(SIZE_BYTES);
+  watch.sent();
+  disk.isTouched = true;
+  await runtime.advance(3 * QUIET_MS);
+  expect(codes()).toEqual([]);
+});
+
+it('a file that was touched before its first byte is told', async () => {
+  const { disk, runtime, codes } = createWatch(SIZE_BYTES);
+  disk.isTouched = true;
+  await runtime.advance(QUIET_MS);
+  expect(codes()).toEqual(['file_changed']);
 });
 
 it('no file is looked at while its bytes move, nor after its PUT ended', async () => {

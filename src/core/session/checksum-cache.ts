@@ -40,7 +40,8 @@ export class ChecksumCache implements ChecksumMemory {
   /** What the journal remembers of it; undefined as well when it does not say so in time. */
   async recall(upload: Upload): Promise<string | undefined> {
     const fingerprint = this.#fingerprint(upload);
-    if (!this.#isSilent && this.#unasked.has(fingerprint)) this.#askFrom(fingerprint);
+    const isUnasked = this.#unasked.delete(fingerprint);
+    if (isUnasked && !this.#isSilent) this.#askFrom(fingerprint);
     const answer = this.#answers.get(fingerprint);
     this.#answers.delete(fingerprint);
     const checksum = await answer;
@@ -67,7 +68,6 @@ export class ChecksumCache implements ChecksumMemory {
   /** Asks about this one and those that come next. */
   #askFrom(fingerprint: string): void {
     const asked = [fingerprint];
-    this.#unasked.delete(fingerprint);
     for (const next of this.#unasked) {
       if (asked.length === ASK_AT_ONCE) break;
       asked.push(next);

@@ -24,6 +24,8 @@ export class FileRoots {
   readonly #roots = new Map<string, FileRoot>();
   /** Keys of roots that may be read now. */
   readonly #readable = new Set<string>();
+  /** Keys of roots that the browser did not ask about: they come first on the next click. */
+  readonly #unasked = new Set<string>();
   /** Opened once: folders have many files. */
   readonly #folders = new Map<string, Promise<FileSystemDirectoryHandle>>();
 
@@ -91,15 +93,17 @@ export class FileRoots {
    * @returns whether every question was asked: false where the browser insisted on a click
    */
   async request(): Promise<boolean> {
-    let isAsked = true;
-    for (const [key, { handle }] of [...this.#roots]) {
+    const isFirst = ([key]: [string, FileRoot]) => this.#unasked.has(key);
+    const roots = [...this.#roots].sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)));
+    this.#unasked.clear();
+    for (const [key, { handle }] of roots) {
       let state: PermissionState | 'unasked' = await permissionOf(handle);
       if (state !== 'granted') state = await requestPermission(handle);
       if (state === 'granted') this.#readable.add(key);
       else this.#readable.delete(key);
-      if (state === 'unasked') isAsked = false;
+      if (state === 'unasked') this.#unasked.add(key);
     }
-    return isAsked;
+    return this.#unasked.size === 0;
   }
 
   /** The permission of this file's folder has ended. */

@@ -1,6 +1,7 @@
 import { UploadError } from '../../errors/upload-error.ts';
+import { patiently, StalledError } from '../../hashing/patiently.ts';
+import { findFault } from '../../hashing/read-error.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { findFileFault } from '../stages/file-fault.ts';
 
 /** A copy takes memory until its PUT ends: as much as all PUTs together may have under way. */
 export const MAX_LENT_BYTES = 256 * 1024 * 1024;
@@ -33,27 +34,21 @@ export class LentFile {
   async copy(): Promise<File | undefined> {
     const { name, type, lastModified, size } = this.file;
     const pieces: ArrayBuffer[] = [];
+    const context = { runtime: this.#runtime, signal: new AbortController().signal };
     try {
       for (let at = 0; at < size; at += PIECE_BYTES) {
         const piece = this.file.slice(at, Math.min(at + PIECE_BYTES, size));
-        pieces.push(await this.#inTime(piece.arrayBuffer()));
+        pieces.push(await patiently(piece.arrayBuffer(), STALL_MS, context));
       }
       const copy = new File(pieces, name, { type, lastModified });
       if (copy.size === size) return copy;
     } catch (cause) {
-      if (cause instanceof UploadError) throw cause;
+      if (cause instanceof StalledError) {
+        throw new UploadError('stalled', `Reading the file: ${cause.message}`, { cause });
+      }
     }
-    const fault = await findFileFault(this.file, size);
+    const fault = await findFault(this.file, context);
     if (fault) throw fault;
     return undefined;
-  }
-
-  #inTime<T>(reading: Promise<T>): Promise<T> {
-    const runtime = this.#runtime;
-    return new Promise((resolve, reject) => {
-      const message = `Nothing of the file could be read for ${STALL_MS / 1_000} s.`;
-      const timer = runtime.setTimer(() => reject(new UploadError('stalled', message)), STALL_MS);
-      reading.then(resolve, reject).finally(() => runtime.clearTimer(timer));
-    });
   }
 }

@@ -1,6 +1,6 @@
 import type { UploadError } from '../../errors/upload-error.ts';
+import { findFault } from '../../hashing/read-error.ts';
 import type { Runtime, TimerHandle } from '../../runtime/runtime.ts';
-import { findFileFault } from './file-fault.ts';
 
 /** Nothing was heard of a PUT for so long: the file is looked at, which takes about a millisecond. */
 const QUIET_MS = 5_000;
@@ -8,8 +8,8 @@ const QUIET_MS = 5_000;
 export interface FileWatchParts {
   readonly runtime: Runtime;
   readonly body: Blob;
-  /** Of the file when it was added. */
-  readonly sizeBytes: number;
+  /** Of the PUT. */
+  readonly signal: AbortSignal;
   /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone. */
   readonly onFault: (error: UploadError) => void;
 }
@@ -17,7 +17,8 @@ export interface FileWatchParts {
 /**
  * Looks at a file whose PUT has fallen silent. Firefox sends what is left of a file that was cut off, and
  * nothing of one that is gone, and then waits, as the store does, for bytes that never come: no event says
- * so. A file that went after its first byte is left to its PUT: what is open may be sent to its end.
+ * so. After the first byte only a missing end counts: what is open may be sent to its end, though it went,
+ * or was touched, meanwhile.
  */
 export class FileWatch {
   readonly #parts: FileWatchParts;
@@ -49,10 +50,10 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const { body, sizeBytes, onFault } = this.#parts;
-    const fault = await findFileFault(body, sizeBytes);
+    const { body, onFault } = this.#parts;
+    const fault = await findFault(body, this.#parts).catch(() => undefined);
     if (this.#isStopped) return;
-    if (!fault || (this.#hasSent && fault.code !== 'file_changed')) {
+    if (!fault || (this.#hasSent && !isCutOff(fault))) {
       this.#arm();
       return;
     }
@@ -60,3 +61,6 @@ export class FileWatch {
     onFault(fault);
   }
 }
+
+/** The browser reads it, and its end is not there. */
+const isCutOff = ({ code, cause }: UploadError) => code === 'file_changed' && cause === undefined;

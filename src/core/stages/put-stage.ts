@@ -1,8 +1,8 @@
 import { toFileError } from '../../errors/file-error.ts';
 import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import { findFault } from '../../hashing/read-error.ts';
 import type { Credential } from '../../protocol/index.ts';
 import type { TimerHandle } from '../../runtime/runtime.ts';
-import type { PutOutcome } from '../../transports/adapter.ts';
 import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
@@ -10,7 +10,6 @@ import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
 import { explainPutFailure } from './explain-put-failure.ts';
-import { findFileFault } from './file-fault.ts';
 import { FileWatch } from './file-watch.ts';
 import {
   haltsOn,
@@ -45,6 +44,8 @@ interface HeldCredential {
 interface FailedPut {
   readonly credential: Credential;
   readonly error: UploadError;
+  /** Of the file, before or while it was read: it says nothing of the store or the way there. */
+  readonly isLocal: boolean;
   readonly sentBytes: number;
   readonly startMs: number;
 }
@@ -175,28 +176,29 @@ export class PutStage implements Stage {
     const { adapter, attemptLog, files, ledger, runtime, telemetry } = this.#context;
     const startMs = runtime.now();
     const controller = new AbortController();
+    const { signal } = controller;
     this.#aborts.set(id, controller);
     let sentBytes = 0;
     let body: Blob | undefined;
     let watch: FileWatch | undefined;
     let spoilt: UploadError | undefined;
-    const isTakenBack = () => controller.signal.aborted && spoilt === undefined;
+    const isTakenBack = () => signal.aborted && spoilt === undefined;
     try {
       body = await files.openToSend(id);
-      if (controller.signal.aborted) return;
+      if (signal.aborted) return;
       if (!body) {
         this.#context.detach(id);
         return;
       }
       // An earlier PUT may have failed for what the file is now, and not have been told apart.
       const isAgain = attemptLog.countOf(id) > 0;
-      const fault = isAgain ? await findFileFault(body, sizeBytes) : undefined;
+      const fault = isAgain ? await findFault(body, { runtime, signal }) : undefined;
       if (fault) throw fault;
-      if (controller.signal.aborted) return;
+      if (signal.aborted) return;
       watch = new FileWatch({
         runtime,
         body,
-        sizeBytes,
+        signal,
         onFault: (error) => {
           spoilt = error;
           controller.abort();
@@ -205,19 +207,19 @@ export class PutStage implements Stage {
       const request = {
         credential,
         body,
-        signal: controller.signal,
+        signal,
         onProgress: (sent: number) => {
-          if (sent > sentBytes) watch?.sent();
+          if (sent >= sizeBytes) watch?.stop();
+          else if (sent > sentBytes) watch?.sent();
           this.lane.transferred(Math.max(0, sent - sentBytes));
           sentBytes = sent;
-          if (!controller.signal.aborted) ledger.progressed(id, sent);
+          if (!signal.aborted) ledger.progressed(id, sent);
         },
       };
-      const outcome = await adapter.put(request).catch((cause: unknown): PutOutcome => {
-        // What was sent in whole before that may be stored: that is to be found out.
-        if (spoilt && sentBytes >= sizeBytes) return 'lost';
+      const outcome = await adapter.put(request).catch((cause: unknown) => {
         throw spoilt ?? cause;
       });
+      watch.stop();
       if (outcome === 'stored') {
         this.#refusals = 0;
         this.lane.succeeded(runtime.now() - startMs);
@@ -234,13 +236,16 @@ export class PutStage implements Stage {
         this.#finish(id, { type: 'put-lost', costsAttempt: this.lane.failed(error, id) });
       }
     } catch (cause) {
+      watch?.stop();
       if (isTakenBack()) return;
-      const error =
-        toFileError(cause) ?? (await explainPutFailure(toUploadError(cause), body, sizeBytes));
+      const failure = toUploadError(cause);
+      const explained = toFileError(cause) ?? explainPutFailure(failure, body, { runtime, signal });
+      const error = await explained;
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
       if (isTakenBack()) return;
-      await this.#fail(id, { credential, error, sentBytes, startMs });
+      const isLocal = !watch || error === spoilt || error.code === 'file_unreadable';
+      await this.#fail(id, { credential, error, isLocal, sentBytes, startMs });
     } finally {
       watch?.stop();
       this.#inFlightBytes -= sizeBytes;
@@ -258,10 +263,10 @@ export class PutStage implements Stage {
   }
 
   async #fail(id: string, put: FailedPut): Promise<void> {
-    const { credential, error: failure, sentBytes, startMs } = put;
+    const { credential, error: failure, isLocal, sentBytes, startMs } = put;
     const { ledger } = this.#context;
     const wasStopped = haltsOn(this.#context, failure, startMs);
-    const costsAttempt = !wasStopped && this.lane.failed(failure, id);
+    const costsAttempt = !wasStopped && (isLocal || this.lane.failed(failure, id));
     const isBlocked =
       !wasStopped && sentBytes === 0 && (await this.#isBlocked(failure, credential));
     const error = isBlocked
