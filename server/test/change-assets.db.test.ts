@@ -193,14 +193,14 @@ describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
       const end = await mine.signals.listen('news', (text) => heard.push(text), onReconnect);
       await mine.signals.listen('weather', () => {});
       await other.signals.send('news', 'one');
-      await vi.waitFor(() => expect(heard).toEqual(['one']));
+      await vi.waitFor(() => expect(heard).toEqual(['one']), 10_000);
       await sql`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'bulkhead-signals' and datname = current_database()`.execute(
         other.db,
       );
       await vi.waitFor(() => expect(onReconnect).toHaveBeenCalledOnce(), 5000);
       await other.signals.send('news', 'two');
-      await vi.waitFor(() => expect(heard).toEqual(['one', 'two']));
+      await vi.waitFor(() => expect(heard).toEqual(['one', 'two']), 10_000);
       await end();
       await other.signals.send('news', 'three');
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -131,15 +131,18 @@ describe('a provider with a pace', () => {
     await waiting(2000);
     const { embedder, asked } = scripted({ pace: { provider: 'slow', requestsPerMinute: 5 } });
     await workersOf(embedder).start();
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await vi.waitFor(() => expect(asked).toHaveLength(1), 10_000);
     for (let sent = 2; sent <= 4; sent++) {
       nowMs += 11_900;
       await settle();
       expect(asked).toHaveLength(sent - 1);
       nowMs += 200;
-      await vi.waitFor(() => expect(asked).toHaveLength(sent));
+      await vi.waitFor(() => expect(asked).toHaveLength(sent), 10_000);
     }
-    await vi.waitFor(async () => expect(await jobs()).toMatchObject({ waiting: 1996, touched: 0 }));
+    await vi.waitFor(
+      async () => expect(await jobs()).toMatchObject({ waiting: 1996, touched: 0 }),
+      10_000,
+    );
     expect(await counts()).toEqual({ embedded: 4, failed: 0, tried: 0, told: 0 });
   });
 
@@ -170,14 +173,14 @@ describe('a provider that is down', () => {
     const down = new EmbeddingError('Replicate answered 503', 'unavailable');
     const { embedder, asked, script } = scripted({ answer: () => down });
     await workersOf(embedder).start();
-    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0), 10_000);
     await settle();
     const atFirst = asked.length;
     // Both slots; whatever was fetched ahead is not sent.
     expect(atFirst).toBeLessThanOrEqual(2);
     for (let probe = 1; probe <= 3; probe++) {
       nowMs += 5000 * 2 ** (probe - 1);
-      await vi.waitFor(() => expect(asked).toHaveLength(atFirst + probe));
+      await vi.waitFor(() => expect(asked).toHaveLength(atFirst + probe), 10_000);
       await settle();
       expect(asked).toHaveLength(atFirst + probe);
     }
@@ -193,7 +196,9 @@ describe('a provider that is down', () => {
     );
   });
 
-  it('lets an image pay that it cannot answer, while it answers others', async () => {
+  it('lets an image pay that it cannot answer, while it answers others', {
+    timeout: 60_000,
+  }, async () => {
     const [poison = '', ...others] = await waiting(4);
     const silence = new EmbeddingError('Replicate did not answer (timeout)', 'unavailable');
     const { embedder } = scripted({
@@ -215,7 +220,7 @@ describe('a provider that is down', () => {
           .execute((tx) => queue.enqueue(tx, 'embed', [{ assetId: others[0] ?? '' }]));
         expect((await loadAsset(database.db, poison)).failed).toBe(true);
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 50_000, interval: 100 },
     );
     expect(await loadAsset(database.db, poison)).toMatchObject({
       processed: true,
@@ -238,7 +243,7 @@ describe('a budget for a day', () => {
     const { embedder, asked } = scripted({ pace });
     nowMs = Date.UTC(2030, 0, 1, 23);
     await workersOf(embedder).start();
-    await vi.waitFor(async () => expect((await counts())?.embedded).toBe(5));
+    await vi.waitFor(async () => expect((await counts())?.embedded).toBe(5), 10_000);
     await settle();
     expect(asked).toHaveLength(5);
     expect(await counts()).toEqual({ embedded: 5, failed: 0, tried: 0, told: 0 });
@@ -296,15 +301,15 @@ describe('another model', () => {
       pace: { provider: 'slow', requestsPerMinute: 5 },
     });
     await workersOf(embedder).start();
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
-    await vi.waitFor(async () => expect(await jobs()).toMatchObject({ priorities: [-10] }));
-    await vi.waitFor(async () => expect(await vectorsBy('new')).toBe(6));
+    await vi.waitFor(() => expect(asked).toHaveLength(1), 10_000);
+    await vi.waitFor(async () => expect(await jobs()).toMatchObject({ priorities: [-10] }), 10_000);
+    await vi.waitFor(async () => expect(await vectorsBy('new')).toBe(6), 10_000);
     expect((await vectorsBy('old')) + (await vectorsBy('older'))).toBe(39);
     // All stay searchable, and nothing is told to have failed.
     expect(await counts()).toEqual({ embedded: 45, failed: 0, tried: 0, told: 0 });
     const [fresh = ''] = await waitingBeside();
     nowMs += 12_100;
-    await vi.waitFor(() => expect(asked.at(-1)).toBe(fresh));
+    await vi.waitFor(() => expect(asked.at(-1)).toBe(fresh), 10_000);
   });
 
   /** A new image, while others wait to be embedded anew. */

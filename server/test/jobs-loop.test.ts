@@ -70,10 +70,10 @@ describe('the job loop', () => {
       },
       { concurrency: 3, pollIntervalMs: 60_000 },
     );
-    await vi.waitFor(() => expect(settled.size).toBe(19));
+    await vi.waitFor(() => expect(settled.size).toBe(19), 10_000);
     expect(settled.has('0')).toBe(false);
     release();
-    await vi.waitFor(() => expect(settled.size).toBe(20));
+    await vi.waitFor(() => expect(settled.size).toBe(20), 10_000);
     expect(most).toBe(3);
   });
 
@@ -91,15 +91,15 @@ describe('the job loop', () => {
       }),
     };
     const { loop } = start(source, async () => {}, { gate });
-    await vi.waitFor(() => expect(gate.admit.mock.calls.length).toBeGreaterThan(2));
+    await vi.waitFor(() => expect(gate.admit.mock.calls.length).toBeGreaterThan(2), 10_000);
     // A gate that is shut says for how long, but it may be opened before.
     expect(source.fetch).not.toHaveBeenCalled();
     tokens = 2;
-    await vi.waitFor(() => expect(settled.size).toBe(2));
+    await vi.waitFor(() => expect(settled.size).toBe(2), 10_000);
     expect(source.fetch.mock.calls).toEqual([[2]]);
     tokens = 7;
     loop.wake();
-    await vi.waitFor(() => expect(settled.size).toBe(5));
+    await vi.waitFor(() => expect(settled.size).toBe(5), 10_000);
     expect(gate.giveBack).toHaveBeenCalledWith(4);
     expect(tokens).toBe(4);
   });
@@ -110,17 +110,17 @@ describe('the job loop', () => {
       .fn(async () => ({ permits: 8, waitMs: 0 }))
       .mockRejectedValueOnce(new Error('the limiter is away'));
     const { logger } = start(source, async () => {}, { gate: { admit, giveBack: () => {} } });
-    await vi.waitFor(() => expect(settled.get('1')).toBe('completed'));
+    await vi.waitFor(() => expect(settled.get('1')).toBe('completed'), 10_000);
     expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
   it('looks for jobs when woken, long before its next poll', async () => {
     const { source, waiting, settled } = fakeSource([]);
     const { loop } = start(source, async () => {}, { pollIntervalMs: 60_000 });
-    await vi.waitFor(() => expect(source.fetch).toHaveBeenCalled());
+    await vi.waitFor(() => expect(source.fetch).toHaveBeenCalled(), 10_000);
     waiting.push({ id: 'late', retryCount: 0, data: { assetId: 'late' } });
     loop.wake();
-    await vi.waitFor(() => expect(settled.get('late')).toBe('completed'));
+    await vi.waitFor(() => expect(settled.get('late')).toBe('completed'), 10_000);
   });
 
   it('takes a trickle of jobs in sips: far fewer claims than jobs, and no claims for nothing', async () => {
@@ -131,7 +131,7 @@ describe('the job loop', () => {
       loop.wake();
       await sleep(5);
     }
-    await vi.waitFor(() => expect(settled.size).toBe(40));
+    await vi.waitFor(() => expect(settled.size).toBe(40), 10_000);
     expect(source.fetch.mock.calls.length).toBeLessThanOrEqual(15);
   });
 
@@ -139,7 +139,7 @@ describe('the job loop', () => {
     const { source, settled } = fakeSource(Array.from({ length: 200 }, (_, i) => `${i}`));
     const startedAt = performance.now();
     start(source, async () => {}, { concurrency: 2, pollIntervalMs: 60_000 });
-    await vi.waitFor(() => expect(settled.size).toBe(200));
+    await vi.waitFor(() => expect(settled.size).toBe(200), 10_000);
     // 25 claims of 8: with a pause of 50 ms after each they would take over a second.
     expect(performance.now() - startedAt).toBeLessThan(600);
     expect(source.fetch.mock.calls.length).toBeLessThan(30);
@@ -153,13 +153,13 @@ describe('the job loop', () => {
     });
     const handler = (job: Job) => (job.id === 'first' ? held : Promise.resolve());
     const { loop } = start(source, handler, { concurrency: 1, pollIntervalMs: 60_000 });
-    await vi.waitFor(() => expect(waiting).toHaveLength(0));
+    await vi.waitFor(() => expect(waiting).toHaveLength(0), 10_000);
     await sleep(80);
     waiting.push({ id: 'second', retryCount: 0, data: { assetId: 'second' } });
     loop.wake();
     await sleep(20);
     release();
-    await vi.waitFor(() => expect(settled.size).toBe(2));
+    await vi.waitFor(() => expect(settled.size).toBe(2), 10_000);
   });
 
   it('gives the job of a handler that throws back, and goes on with the others', async () => {
@@ -167,7 +167,7 @@ describe('the job loop', () => {
     const { logger } = start(source, async (job) => {
       if (job.id === 'bad') throw new Error('boom');
     });
-    await vi.waitFor(() => expect(settled.size).toBe(2));
+    await vi.waitFor(() => expect(settled.size).toBe(2), 10_000);
     expect(Object.fromEntries(settled)).toEqual({ bad: 'given back', good: 'completed' });
     expect(logger.lines.filter((line) => line.level === 'error')).toHaveLength(1);
   });
@@ -176,7 +176,7 @@ describe('the job loop', () => {
     const { source, settled } = fakeSource(['a']);
     const tx = {} as Parameters<Job['complete']>[0];
     start(source, (job) => job.complete(tx));
-    await vi.waitFor(() => expect(settled.size).toBe(1));
+    await vi.waitFor(() => expect(settled.size).toBe(1), 10_000);
     await sleep(20);
     expect(source.complete).toHaveBeenCalledTimes(1);
     expect(source.complete.mock.calls[0]).toContain(tx);
@@ -197,7 +197,7 @@ describe('the job loop', () => {
       );
     };
     start(source, handler, { concurrency: 3 });
-    await vi.waitFor(() => expect(outcomes.size).toBe(3));
+    await vi.waitFor(() => expect(outcomes.size).toBe(3), 10_000);
     expect(outcomes.get('a')).toBe('held');
     expect(outcomes.get('b')).toBeInstanceOf(LeaseLostError);
     expect(outcomes.get('c')).toBe('held');
@@ -215,7 +215,7 @@ describe('the job loop', () => {
     };
     const { logger } = start(source, handler, { heartbeatMs: 15 });
     lost.add('a');
-    await vi.waitFor(() => expect(reason).toBeInstanceOf(LeaseLostError));
+    await vi.waitFor(() => expect(reason).toBeInstanceOf(LeaseLostError), 10_000);
     await sleep(10);
     expect(settled.size).toBe(0);
     expect(source.fail).not.toHaveBeenCalled();
@@ -233,13 +233,13 @@ describe('the job loop', () => {
       });
     };
     start(source, handler);
-    await vi.waitFor(() => expect(thrown).toBeInstanceOf(LeaseLostError));
+    await vi.waitFor(() => expect(thrown).toBeInstanceOf(LeaseLostError), 10_000);
   });
 
   it('lets running handlers finish on stop, and takes no new jobs', async () => {
     const { source, waiting, settled } = fakeSource(['a', 'b']);
     const { loop } = start(source, () => sleep(60), { concurrency: 2 });
-    await vi.waitFor(() => expect(waiting).toHaveLength(0));
+    await vi.waitFor(() => expect(waiting).toHaveLength(0), 10_000);
     waiting.push({ id: 'c', retryCount: 0, data: { assetId: 'c' } });
     await loop.stop(1000);
     expect([...settled.keys()].sort()).toEqual(['a', 'b']);
@@ -251,7 +251,7 @@ describe('the job loop', () => {
     const { source, waiting, settled } = fakeSource(ids);
     const wait = (job: Job) => sleep(60_000, undefined, { signal: job.signal });
     const { loop } = start(source, wait, { concurrency: 2, heartbeatMs: 15 });
-    await vi.waitFor(() => expect(waiting).toHaveLength(4));
+    await vi.waitFor(() => expect(waiting).toHaveLength(4), 10_000);
     await vi.waitFor(() => {
       const touched = new Set(
         source.touch.mock.calls.flatMap(([jobs]) => jobs.map((job) => job.id)),
@@ -278,7 +278,7 @@ describe('the job loop', () => {
       return held;
     };
     start(source, handler, { concurrency: 1, heartbeatMs: 15 });
-    await vi.waitFor(() => expect(started).toEqual(['running']));
+    await vi.waitFor(() => expect(started).toEqual(['running']), 10_000);
     lost.add('ahead');
     source.touch.mockClear();
     await vi.waitFor(() =>
@@ -295,7 +295,7 @@ describe('the job loop', () => {
   it('aborts what outlasts the grace, and gives those jobs back', async () => {
     const { source, waiting, settled } = fakeSource(['slow']);
     const { loop } = start(source, (job) => sleep(60_000, undefined, { signal: job.signal }));
-    await vi.waitFor(() => expect(waiting).toHaveLength(0));
+    await vi.waitFor(() => expect(waiting).toHaveLength(0), 10_000);
     await loop.stop(30);
     expect(settled.get('slow')).toBe('given back');
   });
@@ -304,7 +304,7 @@ describe('the job loop', () => {
     const { source, settled } = fakeSource(['a']);
     source.fetch.mockRejectedValueOnce(new Error('down')).mockRejectedValueOnce(new Error('down'));
     const { logger } = start(source, async () => {});
-    await vi.waitFor(() => expect(settled.size).toBe(1));
+    await vi.waitFor(() => expect(settled.size).toBe(1), 10_000);
     expect(logger.lines.map((line) => line.fields.retryInMs)).toEqual([20, 40]);
   });
 });

@@ -337,8 +337,9 @@ describe('a worker that lost its lease', () => {
         where singleton_key = ${id}`.execute(database.db);
     };
     await startWorkers();
-    await vi.waitFor(() =>
-      expect(logger.lines.some((line) => line.message.includes('lease lost'))).toBe(true),
+    await vi.waitFor(
+      () => expect(logger.lines.some((line) => line.message.includes('lease lost'))).toBe(true),
+      10_000,
     );
     const untouched = { processed: false, image_key: null, processing_error: null };
     expect(await loadAsset(bench.db, id)).toMatchObject(untouched);

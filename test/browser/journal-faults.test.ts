@@ -165,7 +165,7 @@ describe('another tab that does not give way', () => {
     });
     const close = vi.spyOn(IDBDatabase.prototype, 'close');
     foreign.close();
-    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(2));
+    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(2), 10_000);
   });
 
   it('is not waited for without end when the browser says nothing at all', async () => {
@@ -458,7 +458,7 @@ describe('what is stored', () => {
       return checksums.filter((_, at) => found[at] !== undefined);
     };
     // Whole records go: the last one may take some more along.
-    await vi.waitFor(async () => expect((await kept()).length).toBeLessThanOrEqual(100));
+    await vi.waitFor(async () => expect((await kept()).length).toBeLessThanOrEqual(100), 10_000);
     expect((await kept()).length).toBeGreaterThan(100 - 64);
     expect((await kept()).every(({ usedMs }) => usedMs >= 1600)).toBe(true);
   });

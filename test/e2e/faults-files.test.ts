@@ -19,7 +19,7 @@ const ENDS_WITHIN_MS = 25_000;
 
 const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
-const FILE_BYTES = 8_000_000;
+const FILE_BYTES = 16_000_000;
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -59,11 +59,11 @@ describe.each(ENGINES)('a file on the disk, in %s', { timeout: 60_000 }, (name) 
   it.each(CHANGES)('that is %s while it is sent ends in words', async (_, deed, code) => {
     const { site, page } = await setUp(name);
     const match = { route: 'put', filename: 'photo-0000.jpg' } as const;
-    await site.backend.plan([{ match, do: { trickleBytesPerSecond: 1_000_000 } }]);
+    await site.backend.plan([{ match, do: { trickleBytesPerSecond: 2_000_000 } }]);
     await page.evaluate(() => window.start());
     await page.setInputFiles('#files', [...site.files]);
     const isSending = async () => (await first(page)).status;
-    await expect.poll(isSending, { timeout: 10_000 }).toBe('uploading');
+    await expect.poll(isSending, { timeout: 10_000, interval: 50 }).toBe('uploading');
     await deed(site.files[0] ?? '');
     expect(await end(page, site)).toEqual({ ended: { status: 'dead', code }, stored: others });
   });

@@ -19,7 +19,7 @@ beforeEach(async () => {
   const { size: sizeBytes, checksum, filename: name, ...file } = wireFile();
   const sent = { size: sizeBytes, checksum, filename: name, ...file };
   const assetId = await new WireClient(server.url).upload(sent);
-  await vi.waitFor(() => expect(server.assets.get(assetId)?.stage).toBe('searchable'));
+  await vi.waitFor(() => expect(server.assets.get(assetId)?.stage).toBe('searchable'), 10_000);
   upload = { id: 'u1', name, sizeBytes, status: 'searchable', checksum, assetId };
   state = server.state();
 });

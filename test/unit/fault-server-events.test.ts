@@ -53,7 +53,7 @@ describe('the event stream of the fault server', () => {
   it('sends the counts, then every change', async () => {
     const { events, versions } = await listen();
     await client.upload(wireFile());
-    await vi.waitFor(() => expect(versions()).toEqual([1, 2, 3]));
+    await vi.waitFor(() => expect(versions()).toEqual([1, 2, 3]), 10_000);
     expect(events[0]).toMatchObject({ type: 'progress', stats: { total: 0 } });
     await vi.waitFor(() =>
       expect(events.at(-1)).toMatchObject({ type: 'progress', stats: { embedded: 1 } }),
@@ -62,11 +62,11 @@ describe('the event stream of the fault server', () => {
 
   it('sends what was missed to whoever comes back', async () => {
     await client.upload(wireFile());
-    await vi.waitFor(() => expect(server.state().assets[0]?.version).toBe(3));
+    await vi.waitFor(() => expect(server.state().assets[0]?.version).toBe(3), 10_000);
     const { versions } = await listen(2);
-    await vi.waitFor(() => expect(versions()).toEqual([3]));
+    await vi.waitFor(() => expect(versions()).toEqual([3]), 10_000);
     const upToDate = await listen(3);
-    await vi.waitFor(() => expect(upToDate.events).toHaveLength(1));
+    await vi.waitFor(() => expect(upToDate.events).toHaveLength(1), 10_000);
     expect(upToDate.versions()).toEqual([]);
   });
 
@@ -74,8 +74,8 @@ describe('the event stream of the fault server', () => {
     const { state } = await listen();
     expect(server.state().streams).toBe(1);
     server.dropStreams();
-    await vi.waitFor(() => expect(state.isOpen).toBe(false));
-    await vi.waitFor(() => expect(server.state().streams).toBe(0));
+    await vi.waitFor(() => expect(state.isOpen).toBe(false), 10_000);
+    await vi.waitFor(() => expect(server.state().streams).toBe(0), 10_000);
   });
 
   it('can end after a while, as proxies end it', async () => {
@@ -84,7 +84,7 @@ describe('the event stream of the fault server', () => {
       { match: { route: 'events' }, at: 'after-commit', do: 'close' },
     ]);
     const { events, state } = await listen();
-    await vi.waitFor(() => expect(state.isOpen).toBe(false));
+    await vi.waitFor(() => expect(state.isOpen).toBe(false), 10_000);
     expect(events).toHaveLength(1);
   });
 
@@ -92,7 +92,7 @@ describe('the event stream of the fault server', () => {
     server.behave({ events: 'muted' });
     const { events } = await listen();
     await client.upload(wireFile());
-    await vi.waitFor(() => expect(server.state().assets[0]?.stage).toBe('searchable'));
+    await vi.waitFor(() => expect(server.state().assets[0]?.stage).toBe('searchable'), 10_000);
     expect(events).toEqual([]);
   });
 
@@ -100,7 +100,7 @@ describe('the event stream of the fault server', () => {
     server.behave({ events: 'reversed' });
     const { versions } = await listen();
     await client.upload(wireFile());
-    await vi.waitFor(() => expect(versions()).toHaveLength(3));
+    await vi.waitFor(() => expect(versions()).toHaveLength(3), 10_000);
     expect(versions()).not.toEqual([1, 2, 3]);
     expect(new Set(versions())).toEqual(new Set([1, 2, 3]));
   });
@@ -109,6 +109,6 @@ describe('the event stream of the fault server', () => {
     server.behave({ events: 'repeated' });
     const { versions } = await listen();
     await client.upload(wireFile());
-    await vi.waitFor(() => expect(versions()).toEqual([1, 2, 1, 3, 2]));
+    await vi.waitFor(() => expect(versions()).toEqual([1, 2, 1, 3, 2]), 10_000);
   });
 });

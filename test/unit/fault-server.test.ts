@@ -34,7 +34,7 @@ describe('the fault server', () => {
   it('takes a file from its credential to the library, as the wire says', async () => {
     const file = wireFile();
     const id = await client.upload(file);
-    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('searchable'));
+    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('searchable'), 10_000);
     const changes = await client.post('/api/assets/changes', { ids: [id, crypto.randomUUID()] });
     const answer = assetChangesResponseSchema.parse(await changes.json());
     expect(answer.changes).toMatchObject([{ id, stage: 'searchable', error: null }]);
@@ -105,11 +105,11 @@ describe('the fault server', () => {
       failures: [{ filename: 'bad*', code: 'processing_failed', times: 1 }],
     });
     const id = await client.upload(wireFile('bad.jpg'));
-    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('failed'));
+    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('failed'), 10_000);
     expect(server.assets.get(id)?.error?.code).toBe('processing_failed');
     const retried = await client.post(`/api/assets/${id}/retry-processing`, {});
     expect(retryResponseSchema.parse(await retried.json()).asset.id).toBe(id);
-    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('searchable'));
+    await vi.waitFor(() => expect(server.assets.get(id)?.stage).toBe('searchable'), 10_000);
     expect(server.assets.get(id)?.runs).toBe(2);
   });
 
@@ -258,7 +258,10 @@ describe('its faults', () => {
 
   it('hang until the server is reset', async () => {
     const hanging = putWith({ at: 'after-body', do: 'hang' });
-    await vi.waitFor(() => expect(server.requests.at(-1)?.faults).toEqual(['hang at after-body']));
+    await vi.waitFor(
+      () => expect(server.requests.at(-1)?.faults).toEqual(['hang at after-body']),
+      10_000,
+    );
     server.reset();
     await expect(hanging).rejects.toThrow();
   });

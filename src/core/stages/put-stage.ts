@@ -3,6 +3,7 @@ import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import { findFault } from '../../hashing/read-error.ts';
 import type { Credential } from '../../protocol/index.ts';
 import type { TimerHandle } from '../../runtime/runtime.ts';
+import type { PutOutcome } from '../../transports/adapter.ts';
 import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
@@ -209,14 +210,15 @@ export class PutStage implements Stage {
         body,
         signal,
         onProgress: (sent: number) => {
-          if (sent >= sizeBytes) watch?.stop();
-          else if (sent > sentBytes) watch?.sent();
+          if (sent > sentBytes) watch?.sent();
           this.lane.transferred(Math.max(0, sent - sentBytes));
           sentBytes = sent;
           if (!signal.aborted) ledger.progressed(id, sent);
         },
       };
-      const outcome = await adapter.put(request).catch((cause: unknown) => {
+      const outcome = await adapter.put(request).catch((cause: unknown): PutOutcome => {
+        // Firefox reports all of a file that was cut off as sent. If it was, it may be stored: ask.
+        if (spoilt && sentBytes >= sizeBytes) return 'lost';
         throw spoilt ?? cause;
       });
       watch.stop();
@@ -230,10 +232,13 @@ export class PutStage implements Stage {
       if (outcome === 'stored') {
         this.#finish(id, { type: 'put-succeeded' });
       } else {
-        const error = new UploadError('network_failed', 'The store’s answer was lost.');
+        const error = spoilt ?? new UploadError('network_failed', 'The store’s answer was lost.');
         const failure = error.toFailure();
         attemptLog.add(id, { stage: 'put', atMs: runtime.epochNow(), failure });
-        this.#finish(id, { type: 'put-lost', costsAttempt: this.lane.failed(error, id) });
+        this.#finish(id, {
+          type: 'put-lost',
+          costsAttempt: spoilt ? true : this.lane.failed(error, id),
+        });
       }
     } catch (cause) {
       watch?.stop();
