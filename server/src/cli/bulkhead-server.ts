@@ -7,7 +7,7 @@ import { DirectoryLockedError } from '../database/directory-lock.ts';
 import { MigrationError } from '../database/migrations.ts';
 import { DatabaseError } from '../database/postgres-database.ts';
 import { createLogger } from '../logging.ts';
-import { shutDownOnSignal } from '../shut-down.ts';
+import { maxShutDownMs, shutDownOnSignal } from '../shut-down.ts';
 import { checkKit } from './check.ts';
 import { type Command, CommandLineError, parseCommandLine, USAGE } from './command-line.ts';
 import { readConfigFile } from './config-file.ts';
@@ -62,8 +62,10 @@ async function run(command: Exclude<Command, { name: 'help' | 'version' }>): Pro
       command.name === 'work'
         ? await work(kit)
         : await serve(kit, command.withWorkers || isEmbedded);
-    shutDownOnSignal(running.stop, (error) =>
-      logger.error({ err: error }, 'The shutdown was not in order'),
+    shutDownOnSignal(
+      running.stop,
+      (error) => logger.error({ err: error }, 'The shutdown was not in order'),
+      maxShutDownMs(settings.BULKHEAD_DRAIN_SECONDS * 1000),
     );
     logger.info({}, `[Server] ${running.summary}`);
   } catch (error) {
