@@ -13,7 +13,7 @@ import { type Command, CommandLineError, parseCommandLine, USAGE } from './comma
 import { readConfigFile } from './config-file.ts';
 import { openDatabase, openKit } from './open-kit.ts';
 import { serve } from './serve.ts';
-import { limitsOf, readSettings, SettingsError } from './settings.ts';
+import { limitsOf, readSettings, refuseUnfitForProduction, SettingsError } from './settings.ts';
 import { work } from './work.ts';
 
 /** Whose message is all that a person needs. */
@@ -37,6 +37,7 @@ async function main(): Promise<void> {
 async function run(command: Exclude<Command, { name: 'help' | 'version' }>): Promise<void> {
   const settings = readSettings(process.env);
   const config = await readConfigFile(command.config);
+  refuseUnfitForProduction(settings, config);
   const logger = config.logger ?? createLogger(settings.LOG_LEVEL);
   if (command.name === 'migrate') {
     await (await openDatabase(settings, logger)).close();
