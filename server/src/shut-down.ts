@@ -67,7 +67,7 @@ export function maxShutDownMs(drainMs: number): number {
  * Runs `stop` at the first SIGTERM or SIGINT, and ends the process when it is done: with 0, or with 1 when
  * it failed, took longer than `maxMs`, or a second signal came.
  *
- * @param maxMs default 30 s. With `drainMs`, give {@link maxShutDownMs}. Supervisors must wait longer than that.
+ * @param maxMs default 30 s; with `drainMs` so much more. Supervisors must wait longer before they kill.
  */
 export function shutDownOnSignal(
   stop: () => Promise<void>,
