@@ -55,16 +55,24 @@ export async function shutDown(parts: ShutDownParts, options: ShutDownOptions = 
   if (errors.length > 0) throw new AggregateError(errors, 'The shutdown was not in order');
 }
 
+/** Beside the drain: requests, jobs and connections end well within it. */
+const MAX_MS = 30_000;
+
+/** `maxMs` of {@link shutDownOnSignal} for a shutdown that drains for so long first. */
+export function maxShutDownMs(drainMs: number): number {
+  return drainMs + MAX_MS;
+}
+
 /**
  * Runs `stop` at the first SIGTERM or SIGINT, and ends the process when it is done: with 0, or with 1 when
  * it failed, took longer than `maxMs`, or a second signal came.
  *
- * @param maxMs default 30 s, below what supervisors wait before they kill
+ * @param maxMs default 30 s; with `drainMs` so much more. Supervisors must wait longer before they kill.
  */
 export function shutDownOnSignal(
   stop: () => Promise<void>,
   onError: (error: unknown) => void,
-  maxMs = 30_000,
+  maxMs = MAX_MS,
 ): void {
   let isStopping = false;
   const onSignal = () => {

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
 import { photo } from './fixtures/images.ts';
 import { sha256 } from './fixtures/test-server.ts';
@@ -77,6 +78,21 @@ async function untilReady(program: Program, port: number): Promise<void> {
   );
 }
 
+/** A configuration file in the programs' directory. @returns its name */
+async function writeConfig(name: string, source: string): Promise<string> {
+  await writeFile(join(dir, name), `export default ${source};`);
+  return name;
+}
+
+/** An empty database of this run's engine, as the environment names it. */
+async function databaseSettings(): Promise<{ env: Record<string, string>; drop(): Promise<void> }> {
+  if (ENGINE === 'pglite') {
+    return { env: { BULKHEAD_DIR: join(dir, randomUUID()) }, drop: async () => {} };
+  }
+  const { url, drop } = await createPostgresDatabase();
+  return { env: { DATABASE_URL: url }, drop };
+}
+
 /** One photo, from its credential to being searchable. */
 async function bringPhoto(apiUrl: string, seed: number): Promise<void> {
   const headers = { 'content-type': 'application/json', 'x-user-id': 'ada' };
@@ -134,6 +150,7 @@ describe('bulkhead-server', () => {
           BULKHEAD_SECRET: SECRET,
           BULKHEAD_USER_HEADER: 'x-user-id',
           STORE_PORT: String(storePort),
+          BULKHEAD_STORE_URL: `http://127.0.0.1:${storePort}`,
         };
         const migrated = start(['migrate'], env);
         expect(await migrated.ended).toBe(0);
@@ -159,5 +176,103 @@ describe('bulkhead-server', () => {
     expect(await program.ended).toBe(1);
     expect(program.output()).toMatch(message);
     expect(program.output()).not.toMatch(/sesame|at file:/);
+  });
+
+  it('check finds nothing wrong where all is well, a store of one’s own in production too', async () => {
+    const { env, drop } = await databaseSettings();
+    try {
+      const config = await writeConfig(
+        'good.mjs',
+        `{
+          authorize: async () => 'ada',
+          operatorToken: '${TOKEN}',
+          blobStore: { name: 'own', ping: async () => {} },
+        }`,
+      );
+      const program = start(['check', '--config', config], {
+        ...env,
+        NODE_ENV: 'production',
+        REDIS_URL: inject('redisUrl'),
+      });
+      const code = await program.ended;
+      const lines = program.output().trim().split('\n');
+      expect(lines).toEqual([
+        expect.stringMatching(/^✔ database: /),
+        '✔ store (own)',
+        '✔ redis',
+        expect.stringMatching(/^✔ embedder: /),
+        '✔ authorize',
+        '✔ operator: may see telemetry and /admin',
+      ]);
+      expect(code).toBe(0);
+    } finally {
+      await drop();
+    }
+  });
+
+  it('check names each thing that is wrong, and ends with 1', async () => {
+    const { env, drop } = await databaseSettings();
+    try {
+      const config = await writeConfig(
+        'bad.mjs',
+        `{ blobStore: { name: 'own', ping: async () => { throw new Error('no such bucket'); } } }`,
+      );
+      const program = start(['check', '--config', config], {
+        ...env,
+        REDIS_URL: `redis://:sesame@127.0.0.1:${await freePort()}`,
+      });
+      const code = await program.ended;
+      expect(program.output()).toMatch(/^✘ store \(own\): no such bucket$/m);
+      expect(program.output()).toMatch(/^✘ redis: REDIS_URL: .*ECONNREFUSED/m);
+      expect(program.output()).toMatch(/^✘ authorize: .*BULKHEAD_USER_HEADER$/m);
+      expect(program.output()).toMatch(/^✔ operator: none: /m);
+      expect(program.output()).not.toMatch(/sesame/);
+      expect(code).toBe(1);
+    } finally {
+      await drop();
+    }
+  });
+
+  it('takes webhooks and the clock of its configuration file, and names a port that is taken', async () => {
+    const { env, drop } = await databaseSettings();
+    try {
+      const config = await writeConfig(
+        'hooks.mjs',
+        `{
+          authorize: async () => 'ada',
+          operatorToken: '${TOKEN}',
+          clock: () => Date.now() + 365 * 86_400_000,
+          webhooks: { bell: async () => new Response('rung') },
+        }`,
+      );
+      const [port, storePort] = [await freePort(), await freePort()];
+      const ports = { PORT: String(port), STORE_PORT: String(storePort) };
+      const shared = { BULKHEAD_DIR: join(dir, randomUUID()), ...env };
+      const program = start(['serve', '--config', config], { ...shared, ...ports });
+      await untilReady(program, port);
+      const url = `http://127.0.0.1:${port}`;
+      const rung = await fetch(`${url}/api/webhooks/bell`, { method: 'POST' });
+      expect(await rung.text()).toBe('rung');
+      const telemetry = await fetch(`${url}/api/telemetry`, {
+        headers: { authorization: `Bearer ${TOKEN}` },
+      });
+      const { timestamp } = await telemetry.json();
+      expect(Date.parse(timestamp) - Date.now()).toBeGreaterThan(364 * 86_400_000);
+
+      const other = await databaseSettings();
+      const second = start(['serve', '--config', config], {
+        BULKHEAD_DIR: join(dir, randomUUID()),
+        ...other.env,
+        PORT: String(port),
+        STORE_PORT: String(await freePort()),
+      });
+      expect(await second.ended).toBe(1);
+      expect(second.output()).toMatch(new RegExp(`PORT: ${port} on 127.0.0.1 is taken`));
+      expect(second.output()).not.toMatch(/at file:|Error:/);
+      await other.drop();
+      expect(await program.stop()).toBe(0);
+    } finally {
+      await drop();
+    }
   });
 });

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { CommandLineError, parseCommandLine, USAGE } from '../src/cli/command-line.ts';
-import { readSettings, SettingsError } from '../src/cli/settings.ts';
+import { namingPorts } from '../src/cli/naming-ports.ts';
+import { readSettings, refuseUnfitForProduction, SettingsError } from '../src/cli/settings.ts';
+import type { Config } from '../src/config.ts';
+import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
 
 const SECRET = 'x'.repeat(32);
 
-function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+function problemsOf(env: NodeJS.ProcessEnv, config: Config = {}): readonly string[] {
   try {
-    readSettings(env);
+    refuseUnfitForProduction(readSettings(env), config);
   } catch (error) {
     if (error instanceof SettingsError) return error.problems;
     throw error;
@@ -92,18 +95,64 @@ describe('the environment', () => {
     expect(problemsOf({ BULKHEAD_EMBEDDER: 'openai' })).toHaveLength(4);
   });
 
-  it('refuses to start in production without a database, a place for files and a secret', () => {
+  it('takes for a bearer secret what the server takes, and nothing else', () => {
+    const wide = 'geheim-mit-umlauten-äöü-und-dreißig-und-mehr';
+    for (const name of ['BULKHEAD_OPERATOR_TOKEN', 'CRON_SECRET']) {
+      expect(problemsOf({ [name]: SECRET })).toEqual([]);
+      for (const bad of ['x'.repeat(31), `${SECRET} x`, wide]) {
+        expect(problemsOf({ [name]: bad })).toEqual([
+          `${name}: expected at least 32 printable ASCII characters without spaces: openssl rand -hex 32`,
+        ]);
+      }
+    }
+    expect(problemsOf({ BULKHEAD_SECRET: wide })).toEqual([]);
+  });
+
+  it('refuses to start in production without a database, a place for files, a secret and an address', () => {
     const problems = problemsOf({ NODE_ENV: 'production' });
     expect(problems.map((line) => line.split(':')[0])).toEqual([
       'DATABASE_URL',
       'BULKHEAD_DIR',
       'BULKHEAD_SECRET',
+      'BULKHEAD_STORE_URL',
     ]);
-    expect(
-      problemsOf({ NODE_ENV: 'production', BULKHEAD_DIR: '/data', BULKHEAD_SECRET: SECRET }),
-    ).toEqual([]);
+    const local = { NODE_ENV: 'production', BULKHEAD_DIR: '/data', BULKHEAD_SECRET: SECRET };
+    expect(problemsOf(local)).toEqual([expect.stringMatching(/^BULKHEAD_STORE_URL: .*https:\/\//)]);
+    expect(problemsOf({ ...local, BULKHEAD_STORE_URL: 'https://files.example' })).toEqual([]);
     expect(
       problemsOf({ NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x', S3_BUCKET: 'b' }),
     ).toEqual([]);
+  });
+
+  it('asks nothing of the filesystem store in production where the file gives a store of its own', () => {
+    const env = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x' };
+    expect(problemsOf(env)).toHaveLength(3);
+    expect(problemsOf(env, { blobStore: memoryBlobStore() })).toEqual([]);
+    expect(problemsOf({ NODE_ENV: 'production' }, { blobStore: memoryBlobStore() })).toHaveLength(
+      1,
+    );
+  });
+});
+
+describe('a port that cannot be had', () => {
+  const failing = (code: string, port: number, env: NodeJS.ProcessEnv = {}) =>
+    namingPorts(readSettings(env), async () => {
+      throw Object.assign(new Error(code), { code, port });
+    });
+
+  it.each([
+    ['EADDRINUSE', 3000, {}, /PORT: 3000 on 127.0.0.1 is taken.*set PORT to a free port/],
+    ['EADDRINUSE', 3001, {}, /STORE_PORT: 3001 .*set STORE_PORT/],
+    ['EADDRINUSE', 80, { PORT: '80', STORE_PORT: '80' }, /PORT: 80 .*STORE_PORT is the same/],
+    ['EACCES', 80, { PORT: '80' }, /PORT: this user may not listen on 80/],
+    ['EADDRNOTAVAIL', 3000, { HOST: '192.0.2.1' }, /HOST: 192.0.2.1 is no address/],
+  ])('is named with its variable: %s %i', async (code, port, env, message) => {
+    const error = await failing(code, port, env).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SettingsError);
+    expect((error as SettingsError).message).toMatch(message);
+  });
+
+  it('lets everything else through as it is', async () => {
+    await expect(failing('EMFILE', 3000)).rejects.toThrow(/^EMFILE$/);
   });
 });

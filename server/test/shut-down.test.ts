@@ -11,7 +11,7 @@ import WebSocket from 'ws';
 import { openPostgresDatabase } from '../src/database/postgres-database.ts';
 import { createPgBossQueue } from '../src/jobs/pg-boss-queue.ts';
 import { silentLogger } from '../src/logging.ts';
-import { shutDown } from '../src/shut-down.ts';
+import { maxShutDownMs, shutDown, shutDownOnSignal } from '../src/shut-down.ts';
 import { createPostgresDatabase } from './fixtures/databases.ts';
 import { readEvents } from './fixtures/event-reader.ts';
 
@@ -114,4 +114,31 @@ test('what one step throws is told in the end, and the database is closed all th
     'workers',
   ]);
   expect(done).toEqual(['drain', 'server', 'listening', 'workers', 'others', 'database']);
+});
+
+test('a drain counts beside the time that a shutdown may take, not against it', () => {
+  vi.useFakeTimers();
+  const handlers = new Map<unknown, () => void>();
+  vi.spyOn(process, 'on').mockImplementation((signal, handler) => {
+    handlers.set(signal, handler as () => void);
+    return process;
+  });
+  const exit = vi.spyOn(process, 'exit').mockImplementation((() => {}) as () => never);
+  ends.push(async () => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+  const errors: unknown[] = [];
+  const never = new Promise<void>(() => {});
+  shutDownOnSignal(
+    () => never,
+    (error) => errors.push(error),
+    maxShutDownMs(300_000),
+  );
+  handlers.get('SIGTERM')?.();
+  vi.advanceTimersByTime(329_999);
+  expect(exit).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(exit).toHaveBeenCalledWith(1);
+  expect(errors).toEqual([new Error('The shutdown took longer than 330000 ms')]);
 });

@@ -7,13 +7,13 @@ import { DirectoryLockedError } from '../database/directory-lock.ts';
 import { MigrationError } from '../database/migrations.ts';
 import { DatabaseError } from '../database/postgres-database.ts';
 import { createLogger } from '../logging.ts';
-import { shutDownOnSignal } from '../shut-down.ts';
+import { maxShutDownMs, shutDownOnSignal } from '../shut-down.ts';
 import { checkKit } from './check.ts';
 import { type Command, CommandLineError, parseCommandLine, USAGE } from './command-line.ts';
 import { readConfigFile } from './config-file.ts';
 import { openDatabase, openKit } from './open-kit.ts';
 import { serve } from './serve.ts';
-import { limitsOf, readSettings, SettingsError } from './settings.ts';
+import { limitsOf, readSettings, refuseUnfitForProduction, SettingsError } from './settings.ts';
 import { work } from './work.ts';
 
 /** Whose message is all that a person needs. */
@@ -37,6 +37,7 @@ async function main(): Promise<void> {
 async function run(command: Exclude<Command, { name: 'help' | 'version' }>): Promise<void> {
   const settings = readSettings(process.env);
   const config = await readConfigFile(command.config);
+  refuseUnfitForProduction(settings, config);
   const logger = config.logger ?? createLogger(settings.LOG_LEVEL);
   if (command.name === 'migrate') {
     await (await openDatabase(settings, logger)).close();
@@ -62,8 +63,10 @@ async function run(command: Exclude<Command, { name: 'help' | 'version' }>): Pro
       command.name === 'work'
         ? await work(kit)
         : await serve(kit, command.withWorkers || isEmbedded);
-    shutDownOnSignal(running.stop, (error) =>
-      logger.error({ err: error }, 'The shutdown was not in order'),
+    shutDownOnSignal(
+      running.stop,
+      (error) => logger.error({ err: error }, 'The shutdown was not in order'),
+      maxShutDownMs(settings.BULKHEAD_DRAIN_SECONDS * 1000),
     );
     logger.info({}, `[Server] ${running.summary}`);
   } catch (error) {

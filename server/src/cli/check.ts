@@ -1,4 +1,5 @@
 import type { OpenKit } from './open-kit.ts';
+import { operatorTokenOf } from './operator-token-of.ts';
 
 export interface Finding {
   readonly what: string;
@@ -9,10 +10,11 @@ export interface Finding {
 
 /** Looks at each part as it would be used. Nothing is changed but the database's schema. */
 export async function checkKit(kit: OpenKit): Promise<Finding[]> {
-  const { settings, config, database, store, embedding } = kit;
+  const { settings, config, database, store, embedding, limiters } = kit;
   const hasAuthorize =
     config.authorize !== undefined || settings.BULKHEAD_USER_HEADER !== undefined;
   const { engine, vectors } = database;
+  const { ping } = limiters;
   return [
     {
       what: 'database',
@@ -23,6 +25,7 @@ export async function checkKit(kit: OpenKit): Promise<Finding[]> {
       what: `store (${store.blobStore.name})`,
       problem: await failureOf(() => store.blobStore.ping()),
     },
+    ...(ping ? [{ what: 'redis', problem: await failureOf(ping) }] : []),
     { what: 'embedder', problem: undefined, note: embedding.embedder.model },
     {
       what: 'authorize',
@@ -33,9 +36,9 @@ export async function checkKit(kit: OpenKit): Promise<Finding[]> {
     {
       what: 'operator',
       problem: undefined,
-      note: settings.BULKHEAD_OPERATOR_TOKEN
+      note: operatorTokenOf(kit)
         ? 'may see telemetry and /admin'
-        : 'none: BULKHEAD_OPERATOR_TOKEN is not set',
+        : 'none: neither BULKHEAD_OPERATOR_TOKEN nor operatorToken of the configuration file is set',
     },
   ];
 }

@@ -37,21 +37,23 @@ export async function openKit(
   config: Config,
   limits: Limits,
 ): Promise<OpenKit> {
-  const logger = config.logger ?? createLogger(settings.LOG_LEVEL);
+  const { clock, logger = createLogger(settings.LOG_LEVEL) } = config;
   const database = await openDatabase(settings, logger);
   try {
     const store = config.blobStore
       ? { blobStore: config.blobStore, served: undefined, setUrl() {} }
-      : await openStore(settings, logger);
-    const embedding = config.embedder
-      ? { embedder: config.embedder, webhooks: config.webhooks ?? {} }
+      : await openStore(settings, logger, clock);
+    const { embedder, webhooks } = config.embedder
+      ? { embedder: config.embedder, webhooks: {} }
       : await openEmbedder(settings, database);
+    // Of the same name, the file's goes before the environment's.
+    const embedding = { embedder, webhooks: { ...webhooks, ...config.webhooks } };
     const limiters = await openLimiters({
-      ...{ database, embedder: embedding.embedder, limits, logger },
+      ...{ database, embedder, limits, logger, clock },
       redisUrl: settings.REDIS_URL,
       pressure: config.pressure,
     });
-    const telemetry = config.telemetry ?? createServerTelemetry({ database, logger });
+    const telemetry = config.telemetry ?? createServerTelemetry({ database, logger, clock });
     return {
       ...{ settings, config, logger, limits, database, store, embedding, limiters, telemetry },
       queue: createPgBossQueue({ database, logger }),

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
 import type { Embedder } from '../embeddings/embedder.ts';
 import { burstOf, createProviderLimiter } from '../embeddings/provider-lane.ts';
@@ -6,6 +7,7 @@ import { createPostgresTokenBucket } from '../rate-limit/postgres-token-bucket.t
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import { createServerPressure } from '../rate-limit/server-pressure.ts';
 import { optionalPart } from './optional-part.ts';
+import { pingRedis } from './ping-redis.ts';
 
 export interface LimitersParts {
   readonly database: OpenDatabase;
@@ -15,6 +17,8 @@ export interface LimitersParts {
   /** Default: measured. */
   readonly pressure: (() => number) | undefined;
   readonly logger: Logger;
+  /** Default: of Redis or the database, so that processes agree. */
+  readonly clock: Clock | undefined;
 }
 
 export interface OpenLimiters {
@@ -22,17 +26,20 @@ export interface OpenLimiters {
   readonly rateLimiter: RateLimiter | undefined;
   /** Keeps the pace of the embedder's provider, over all processes that can share it. */
   readonly providerLimiter: RateLimiter | undefined;
+  /** Asks Redis, where there is one. */
+  readonly ping: (() => Promise<void>) | undefined;
   close(): Promise<void>;
 }
 
 /** Limits that several processes share: in Redis where there is one, else in the database. */
 export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> {
-  const { database, redisUrl, embedder, limits, logger } = parts;
+  const { database, redisUrl, embedder, limits, logger, clock } = parts;
   const { pace } = embedder;
   if (redisUrl === undefined) {
     return {
       rateLimiter: undefined,
-      providerLimiter: pace && sharedPace(database, pace, logger),
+      providerLimiter: pace && sharedPace(parts, pace),
+      ping: undefined,
       close: async () => {},
     };
   }
@@ -47,6 +54,7 @@ export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> 
     rateLimiter: createRedisTokenBucket({
       redis,
       logger,
+      clock,
       capacity: limits.rateLimitCapacity,
       refillPerMinute: limits.rateLimitPerMinute,
       adaptive: { pressure },
@@ -56,10 +64,12 @@ export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> 
       createRedisTokenBucket({
         redis,
         logger,
+        clock,
         capacity: burstOf(pace),
         refillPerMinute: pace.requestsPerMinute,
         keyPrefix: 'bulkhead:provider:',
       }),
+    ping: () => pingRedis(redis),
     async close() {
       measured?.close();
       redis.disconnect();
@@ -68,14 +78,14 @@ export async function openLimiters(parts: LimitersParts): Promise<OpenLimiters> 
 }
 
 function sharedPace(
-  database: OpenDatabase,
+  { database, logger, clock }: LimitersParts,
   pace: NonNullable<Embedder['pace']>,
-  logger: Logger,
 ): RateLimiter {
   if (database.engine.kind === 'pglite') return createProviderLimiter(pace);
   return createPostgresTokenBucket({
     database,
     logger,
+    clock,
     capacity: burstOf(pace),
     refillPerMinute: pace.requestsPerMinute,
   });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { createFileSystemStore, type FileSystemStore } from '../blobs/file-system-store.ts';
 import { persistentSecret } from '../blobs/persistent-secret.ts';
+import type { Clock } from '../clock.ts';
 import type { Logger } from '../logging.ts';
 import { optionalPart } from './optional-part.ts';
 import type { Settings } from './settings.ts';
@@ -15,14 +16,18 @@ export interface OpenStore {
 }
 
 /** The store that the environment names. */
-export async function openStore(settings: Settings, logger: Logger): Promise<OpenStore> {
+export async function openStore(
+  settings: Settings,
+  logger: Logger,
+  clock?: Clock,
+): Promise<OpenStore> {
   switch (settings.store) {
     case 's3':
-      return remote(await openS3(settings));
+      return remote(await openS3(settings, clock));
     case 'vercel-blob':
-      return remote(await openVercelBlob(settings));
+      return remote(await openVercelBlob(settings, clock));
     case 'filesystem':
-      return openFileSystem(settings, logger);
+      return openFileSystem(settings, logger, clock);
   }
 }
 
@@ -30,7 +35,7 @@ function remote(blobStore: BlobStore): OpenStore {
   return { blobStore, served: undefined, setUrl() {} };
 }
 
-async function openS3(settings: Settings): Promise<BlobStore> {
+async function openS3(settings: Settings, clock?: Clock): Promise<BlobStore> {
   const { createS3Store } = await optionalPart(
     ['@aws-sdk/client-s3', '@aws-sdk/s3-request-presigner'],
     'The store is S3',
@@ -40,6 +45,7 @@ async function openS3(settings: Settings): Promise<BlobStore> {
   const { S3_FORCE_PATH_STYLE, S3_CREATE_ONLY, S3_VERIFIES_CHECKSUMS } = settings;
   return createS3Store({
     bucket: S3_BUCKET,
+    ...(clock && { clock }),
     ...(S3_REGION !== undefined && { region: S3_REGION }),
     ...(S3_ENDPOINT !== undefined && { endpoint: S3_ENDPOINT }),
     ...(S3_PUBLIC_ENDPOINT !== undefined && { publicEndpoint: S3_PUBLIC_ENDPOINT }),
@@ -49,7 +55,7 @@ async function openS3(settings: Settings): Promise<BlobStore> {
   });
 }
 
-async function openVercelBlob(settings: Settings): Promise<BlobStore> {
+async function openVercelBlob(settings: Settings, clock?: Clock): Promise<BlobStore> {
   const { createVercelBlobStore } = await optionalPart(
     ['@vercel/blob'],
     'The store is Vercel Blob',
@@ -57,11 +63,16 @@ async function openVercelBlob(settings: Settings): Promise<BlobStore> {
   );
   return createVercelBlobStore({
     token: settings.BLOB_READ_WRITE_TOKEN ?? '',
+    ...(clock && { clock }),
     ...(settings.BULKHEAD_BLOB_ACCESS !== undefined && { access: settings.BULKHEAD_BLOB_ACCESS }),
   });
 }
 
-async function openFileSystem(settings: Settings, logger: Logger): Promise<OpenStore> {
+async function openFileSystem(
+  settings: Settings,
+  logger: Logger,
+  clock?: Clock,
+): Promise<OpenStore> {
   let url = settings.BULKHEAD_STORE_URL;
   const served = await createFileSystemStore({
     dir: join(settings.dir, 'blobs'),
@@ -71,6 +82,7 @@ async function openFileSystem(settings: Settings, logger: Logger): Promise<OpenS
     },
     secret: settings.BULKHEAD_SECRET ?? (await persistentSecret(join(settings.dir, 'secret'))),
     logger,
+    ...(clock && { clock }),
   });
   return {
     blobStore: served,

@@ -5,7 +5,9 @@ import type { Workers } from '../jobs/workers.ts';
 import { listen, listenApi } from '../node-server.ts';
 import type { Authorize } from '../routes/authorize.ts';
 import { shutDown } from '../shut-down.ts';
+import { namingPorts } from './naming-ports.ts';
 import type { OpenKit } from './open-kit.ts';
+import { operatorTokenOf } from './operator-token-of.ts';
 import { workersOf } from './workers-of.ts';
 
 /** A process that runs; `stop` ends it in order. */
@@ -21,11 +23,11 @@ export interface Running {
 export async function serve(kit: OpenKit, withWorkers: boolean): Promise<Running> {
   const { settings, config, database, store, queue, limits, logger, telemetry } = kit;
   const basePath = config.basePath ?? settings.BULKHEAD_BASE_PATH ?? '';
-  const { CRON_SECRET, BULKHEAD_OPERATOR_TOKEN, BULKHEAD_ALLOWED_ORIGINS } = settings;
+  const { CRON_SECRET, BULKHEAD_ALLOWED_ORIGINS } = settings;
   const { embedding, limiters } = kit;
   const rateLimiter = config.rateLimiter ?? limiters.rateLimiter;
   const providerLimiter = config.providerLimiter ?? limiters.providerLimiter;
-  const operatorToken = config.operatorToken ?? BULKHEAD_OPERATOR_TOKEN;
+  const operatorToken = operatorTokenOf(kit);
   const server = createBulkheadServer({
     ...{ database, queue, limits, logger, telemetry, basePath },
     authorize: authorizeOf(kit),
@@ -34,6 +36,7 @@ export async function serve(kit: OpenKit, withWorkers: boolean): Promise<Running
     search: config.search ?? {},
     embedder: embedding.embedder,
     webhooks: embedding.webhooks,
+    ...(config.clock && { clock: config.clock }),
     ...(providerLimiter && { providerLimiter }),
     ...(rateLimiter && { rateLimiter }),
     ...(config.pressure && { pressure: config.pressure }),
@@ -51,13 +54,17 @@ export async function serve(kit: OpenKit, withWorkers: boolean): Promise<Running
   const api = { api: server.fetch, upgrade };
   const where = { host, apiPort, storePort };
   const summary: string[] = [];
-  const listening = await (async () => {
-    if (!served) return listenApi(api, where);
-    const both = await listen({ ...api, store: served.fetch }, where);
-    store.setUrl(both.storeUrl);
-    summary.push(`files on ${both.storeUrl}`);
-    return both;
-  })();
+  const listening = await namingPorts(
+    settings,
+    async () => {
+      if (!served) return listenApi(api, where);
+      const both = await listen({ ...api, store: served.fetch }, where);
+      store.setUrl(both.storeUrl);
+      summary.push(`files on ${both.storeUrl}`);
+      return both;
+    },
+    () => workers.stop(0),
+  );
   if (withWorkers) summary.push('and working');
   await server.start();
   return {

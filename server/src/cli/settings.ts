@@ -1,11 +1,15 @@
 import * as z from 'zod';
+import { type Config, configSchema } from '../config.ts';
 
 /** Variables of the environment do not fit; each line names one and says what to set. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(`The environment does not fit:\n${problems.map((line) => `  ${line}`).join('\n')}`);
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super(
+      `The environment does not fit:\n${problems.map((line) => `  ${line}`).join('\n')}`,
+      options,
+    );
     this.problems = problems;
   }
 }
@@ -15,6 +19,12 @@ const MIN_SECRET_BYTES = 32;
 const secret = z.string().refine((text) => Buffer.byteLength(text) >= MIN_SECRET_BYTES, {
   error: `expected a secret of at least ${MIN_SECRET_BYTES} bytes: openssl rand -hex 32`,
 });
+/** What the server itself takes for one: a header carries it. */
+const bearerSecret = z
+  .string()
+  .refine((text) => configSchema.shape.operatorToken.safeParse(text).success, {
+    error: 'expected at least 32 printable ASCII characters without spaces: openssl rand -hex 32',
+  });
 const wholeNumber = (from: number, to: number) =>
   z
     .string()
@@ -77,8 +87,8 @@ const environmentSchema = z.object({
     .string()
     .regex(/^[a-z][a-z0-9-]*$/i, 'expected the name of a header, such as x-user-id')
     .optional(),
-  BULKHEAD_OPERATOR_TOKEN: secret.optional(),
-  CRON_SECRET: secret.optional(),
+  BULKHEAD_OPERATOR_TOKEN: bearerSecret.optional(),
+  CRON_SECRET: bearerSecret.optional(),
 
   BULKHEAD_STORE: z.enum(['filesystem', 's3', 'vercel-blob']).optional(),
   BULKHEAD_STORE_URL: origin.optional(),
@@ -130,7 +140,10 @@ export interface Settings extends Environment {
   readonly dir: string;
 }
 
-/** @throws {SettingsError} that names every variable that does not fit, or is missing */
+/**
+ * Production needs more: see {@link refuseUnfitForProduction}.
+ * @throws {SettingsError} that names every variable that does not fit, or is missing
+ */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = environmentSchema.safeParse(given);
@@ -146,7 +159,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     store: values.BULKHEAD_STORE ?? inferStore(values),
     dir: values.BULKHEAD_DIR ?? '.bulkhead',
   };
-  const problems = [...missingParts(settings), ...productionProblems(settings)];
+  const problems = missingParts(settings);
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
 }
@@ -182,21 +195,39 @@ function missingParts(settings: Settings): string[] {
   return problems;
 }
 
-/** What a laptop may leave to chance, and a server on the net may not. */
-function productionProblems(settings: Settings): string[] {
+/**
+ * What a laptop may leave to chance, and a server on the net may not.
+ * @param config asked for after the file is read: a store of one's own needs nothing of the filesystem's
+ * @throws {SettingsError}
+ */
+export function refuseUnfitForProduction(
+  settings: Settings,
+  config: Pick<Config, 'blobStore'>,
+): void {
+  const problems = productionProblems(settings, config.blobStore !== undefined);
+  if (problems.length > 0) throw new SettingsError(problems);
+}
+
+function productionProblems(settings: Settings, hasOwnStore: boolean): string[] {
   if (!settings.isProduction) return [];
   const problems: string[] = [];
+  const isFileSystem = settings.store === 'filesystem' && !hasOwnStore;
   if (settings.DATABASE_URL === undefined && settings.BULKHEAD_DIR === undefined) {
     problems.push(
       'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
     );
   }
-  if (settings.store === 'filesystem' && settings.BULKHEAD_DIR === undefined) {
+  if (isFileSystem && settings.BULKHEAD_DIR === undefined) {
     problems.push('BULKHEAD_DIR: is missing; in production say where files are kept');
   }
-  if (settings.store === 'filesystem' && settings.BULKHEAD_SECRET === undefined) {
+  if (isFileSystem && settings.BULKHEAD_SECRET === undefined) {
     problems.push(
       'BULKHEAD_SECRET: is missing; it signs the store’s URLs, the same on every process: openssl rand -hex 32',
+    );
+  }
+  if (isFileSystem && settings.BULKHEAD_STORE_URL === undefined) {
+    problems.push(
+      'BULKHEAD_STORE_URL: is missing; browsers send files there: the origin that your proxy hands to STORE_PORT, such as https://files.example.com',
     );
   }
   return problems;

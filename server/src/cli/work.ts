@@ -3,7 +3,9 @@ import { createChangeNotifier } from '../events/change-notifier.ts';
 import { listenApi } from '../node-server.ts';
 import { createWorkerApp } from '../routes/worker-app.ts';
 import { shutDown } from '../shut-down.ts';
+import { namingPorts } from './naming-ports.ts';
 import type { OpenKit } from './open-kit.ts';
+import { operatorTokenOf } from './operator-token-of.ts';
 import type { Running } from './serve.ts';
 import { workersOf } from './workers-of.ts';
 
@@ -12,7 +14,7 @@ import { workersOf } from './workers-of.ts';
  * @throws {OptionsError} on the embedded database, which is one process's own
  */
 export async function work(kit: OpenKit): Promise<Running> {
-  const { settings, config, database, store, queue, logger, telemetry } = kit;
+  const { settings, database, store, queue, logger, telemetry } = kit;
   if (database.engine.kind === 'pglite') {
     throw new OptionsError(
       'work needs a database that several processes can share: set DATABASE_URL, or run serve alone, which works too',
@@ -22,14 +24,15 @@ export async function work(kit: OpenKit): Promise<Running> {
   const workers = workersOf(kit, changes);
   await queue.start();
   await workers.start();
-  const operatorToken = config.operatorToken ?? settings.BULKHEAD_OPERATOR_TOKEN;
+  const operatorToken = operatorTokenOf(kit);
   const app = createWorkerApp({
     ...{ database, queue, telemetry, logger, operatorToken },
     blobStore: store.blobStore,
   });
-  const listening = await listenApi(
-    { api: app.fetch },
-    { host: settings.HOST, apiPort: settings.PORT },
+  const listening = await namingPorts(
+    settings,
+    () => listenApi({ api: app.fetch }, { host: settings.HOST, apiPort: settings.PORT }),
+    () => workers.stop(0),
   );
   return {
     summary: `working; health on ${listening.apiUrl}/readyz`,

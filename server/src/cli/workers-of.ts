@@ -12,6 +12,7 @@ export function workersOf(kit: OpenKit, changes: ChangeFeed): Workers {
     ...{ database, queue, changes, logger, telemetry },
     blobs: store.blobStore,
     embedder: embedding.embedder,
+    ...(config.clock && { clock: config.clock }),
     ...(providerLimiter && { providerLimiter }),
     ...(process !== undefined && { processConcurrency: process }),
     ...(embed !== undefined && { embedConcurrency: embed }),
