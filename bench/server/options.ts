@@ -28,7 +28,7 @@ const MAX_ASSETS = 10_000_000;
 
 export const USAGE = `npm run bench:server -- [options]
   --engines NAME,... of postgres, pglite (postgres)
-  --assets N,...     assets of one user, such as 10000,100000,1000000 (10000,100000)
+  --assets N,...     assets of one user, such as 1000000 (10000,100000,1000000)
   --jobs N           jobs that wait in the queue beside (0)
   --rounds N         samples of each measure (20)
   --latency-ms N     added to the way to PostgreSQL and to the way back (0)
@@ -73,7 +73,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         engines: { type: 'string', default: 'postgres' },
-        assets: { type: 'string', default: '10000,100000' },
+        assets: { type: 'string', default: '10000,100000,1000000' },
         jobs: { type: 'string', default: '0' },
         rounds: { type: 'string', default: '20' },
         'latency-ms': { type: 'string', default: '0' },
