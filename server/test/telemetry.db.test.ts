@@ -260,7 +260,7 @@ describe('the Grafana dashboard', () => {
     expect(types.filter((name) => !bases.has(name))).toEqual([]);
   });
 
-  test('is one that Grafana can load: ids, places, sources, queries', () => {
+  test('has the shape that Grafana loads: ids, places, sources, queries', () => {
     expect(dashboard).toMatchObject({ uid: 'bulkhead', title: 'Bulkhead' });
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(36);
     expect(dashboard.templating.list).toContainEqual(
