@@ -34,6 +34,7 @@ const TRANSIENT_ERRNO = new Set([
   'EAGAIN',
   'EIO',
   'EDQUOT',
+  'EROFS',
 ]);
 
 /**
