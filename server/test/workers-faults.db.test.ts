@@ -227,6 +227,37 @@ describe('a disk or a store that takes nothing', () => {
     });
   });
 
+  it('lets an image wait by itself that finds no room, while others do', async () => {
+    const large = await finalizeUpload(bench, await jpeg(1));
+    const { key } = await loadAsset(bench.db, large);
+    const write = bench.blobs.write.bind(bench.blobs);
+    let tried = 0;
+    bench.blobs.write = async (asked, ...rest) => {
+      if (!asked.startsWith(key)) return write(asked, ...rest);
+      tried++;
+      throw full();
+    };
+    await startWorkers({ clock });
+    for (let round = 1; round <= 7; round++) {
+      await vi.waitFor(() => expect(tried).toBe(round), 20_000);
+      await settle();
+      expect(await loadAsset(bench.db, large)).toMatchObject({
+        ...state,
+        processing_retry_count: 0,
+      });
+      nowMs += 10 * 60_000;
+      const other = await finalizeUpload(bench, await jpeg(round + 1));
+      await eventually(other, { processed: true });
+      if (round > 1) {
+        const { rows } = await sql<{ seconds: number }>`
+          select extract(epoch from start_after - created_on)::float8 as seconds from pgboss.job
+          where name = 'process' and state = 'created'`.execute(database.db);
+        expect(rows[0]?.seconds).toBeGreaterThan(290);
+      }
+      await passMinutes(10);
+    }
+  });
+
   it('is not what three crashes of the decoder are counted by', async () => {
     const id = await finalizeUpload(bench, poisoned(await jpeg(1), 'crash'));
     const reading = vi.spyOn(bench.blobs, 'read');

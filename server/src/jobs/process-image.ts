@@ -20,6 +20,9 @@ import { MAX_DECODER_CRASHES, type WorkerContext } from './worker-context.ts';
 
 type PendingAsset = Pick<AssetRow, 'id' | 'user_id' | 'key' | 'size' | 'processing_retry_count'>;
 
+/** How long an image waits for which a machine is too full, while others go through. */
+const MACHINE_PAUSE_SECONDS = 300;
+
 /** What a job made, to be committed. */
 interface Result {
   job: Job;
@@ -180,10 +183,14 @@ async function decideFailure(
 ): Promise<void> {
   const shortOf = machineFailure(error);
   if (shortOf !== undefined || error instanceof StoreFailedError) {
-    // A machine that is full is not so for one image. A store may be unable to give just this one.
-    const isSuspect = shortOf === undefined && lane.isSuspect(asset.id);
-    const pausedSeconds = isSuspect ? 0 : lane.failed(shortOf ?? nameCause(error), error);
-    if (!isSuspect) {
+    const isSuspect = lane.isSuspect(asset.id);
+    // What a store cannot give while it gives others pays. A machine may have room for smaller ones: then
+    // this one waits by itself.
+    if (!isSuspect || shortOf !== undefined) {
+      const pausedSeconds = isSuspect
+        ? MACHINE_PAUSE_SECONDS
+        : lane.failed(shortOf ?? nameCause(error), error);
+      if (isSuspect) lane.undecided();
       context.telemetry.failure('process', 'unavailable');
       await defer(context, lane, job, asset, pausedSeconds);
       return;
