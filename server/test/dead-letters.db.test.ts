@@ -111,6 +111,18 @@ describe('dead letters', () => {
       statuses.push((await redrive(user, { code: 'undecodable' })).status);
     }
     expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 429, 429]);
+
+    // One asset costs as much, whether there is one or not.
+    const other = app.user();
+    await fail(other, 'undecodable', 'process', 1);
+    const [dead] = (await other.call('GET', '/api/dead-letters')).body.deadLetters;
+    const single: number[] = [];
+    for (const id of [dead.id, ...Array.from({ length: 11 }, () => randomUUID())]) {
+      const answer = await other.call('POST', `/api/assets/${id}/retry-processing`);
+      single.push(answer.status);
+      if (answer.status === 429) expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    }
+    expect(single).toEqual([200, ...Array(9).fill(404), 429, 429]);
   });
 
   test('get their attempts back, and watchers a new version', async () => {

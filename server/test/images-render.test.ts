@@ -166,6 +166,8 @@ describe('toImageError', () => {
   it('takes a full disk or a lack of memory for transient, anything else for permanent', () => {
     const disk = Object.assign(new Error('write'), { code: 'ENOSPC' });
     expect(toImageError(disk)).toMatchObject({ isTransient: true, code: 'processing_failed' });
+    const words = toImageError(new Error('write failed\nunix error: No space left on device'));
+    expect(words).toMatchObject({ isTransient: true, cause: { code: 'ENOSPC' } });
     expect(toImageError(new Error('out of memory -- size == 9MB')).isTransient).toBe(true);
     expect(toImageError(new Error('VipsJpeg: Invalid SOS parameters')).isTransient).toBe(false);
   });

@@ -3,12 +3,15 @@ import { request as httpRequest } from 'node:http';
 import { MAX_JSON_BYTES, problemSchema, statsResponseSchema } from 'bulkhead/protocol';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createFileSystemStore } from '../src/blobs/file-system-store.ts';
 import { createBulkheadServer } from '../src/create-server.ts';
+import { createReadinessChecker } from '../src/health/readiness.ts';
 import { recordingLogger } from './fixtures/recording-logger.ts';
 import {
   type Answer,
   jpeg,
   promiseOf,
+  SECRET,
   startTestServer,
   type TestServer,
 } from './fixtures/test-server.ts';
@@ -283,6 +286,24 @@ describe('failures of the server itself', () => {
     expect(await response.json()).toEqual({ status: 'not ready', failed: ['database'] });
     expect((await ask('/healthz')).status).toBe(200);
     await broken.close();
+  });
+
+  test('a store whose disk has no room left makes the server unready, and the log says so', async () => {
+    const dir = app.storeDir;
+    const settings = { dir, publicUrl: 'http://store.test', secret: SECRET };
+    const readyOf = async (minFreeBytes: number) => {
+      const store = await createFileSystemStore({ ...settings, minFreeBytes });
+      const {
+        database: { db },
+        queue,
+        now: clock,
+      } = app;
+      return createReadinessChecker({ db, blobs: store, queue, clock, logger }).check();
+    };
+    expect(await readyOf(0)).toEqual({ isReady: true, failed: [] });
+    expect(await readyOf(1e18)).toEqual({ isReady: false, failed: ['store'] });
+    const line = logger.lines.find(({ message }) => message === 'Not ready: store');
+    expect(String(line?.fields.err)).toMatch(/disk is full: \d+ MB left/);
   });
 });
 

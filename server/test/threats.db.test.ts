@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import WebSocket from 'ws';
 import { isKey } from '../src/blobs/keys.ts';
+import { changed } from '../src/database/change-assets.ts';
+import { createWebSocketUpgrade } from '../src/events/web-socket.ts';
 import type { Logger } from '../src/logging.ts';
 import { listen } from '../src/node-server.ts';
 import {
@@ -33,7 +39,8 @@ const logger: Logger = pino(
 );
 let app: TestServer;
 beforeAll(async () => {
-  app = await startTestServer({ logger, operatorToken: TOKEN });
+  const run = async () => ({ processed: 0, failed: 0, retried: 0, remaining: 0 });
+  app = await startTestServer({ logger, operatorToken: TOKEN, cron: { secret: TOKEN, run } });
 });
 afterAll(() => app?.close());
 
@@ -183,6 +190,46 @@ test('T8: a lie about a checksum is rejected, and the true bytes are taken after
   expect((await user.finalize(id)).body.asset).toMatchObject({ id, isDuplicate: false });
 });
 
+/** What a user's stream and WebSocket say while both users' assets change, from their beginnings on. */
+async function eventsOf(user: TestUser, other: TestUser): Promise<string[]> {
+  const upgrade = createWebSocketUpgrade({ connectEvents: app.server.connectEvents, logger });
+  const listening = await listen({ api: app.server.fetch, store: app.store.fetch, upgrade });
+  let heard = '';
+  let told = '';
+  const headers = { 'x-user': user.id };
+  const query = '/processing-updates?lastEventId=0';
+  const controller = new AbortController();
+  const stream = await fetch(`${listening.apiUrl}/api/sse${query}`, {
+    headers,
+    signal: controller.signal,
+  });
+  const socket = new WebSocket(`${listening.apiUrl.replace('http', 'ws')}/api/ws${query}`, {
+    headers,
+  });
+  socket.on('message', (data) => {
+    told += String(data);
+  });
+  const reading = (async () => {
+    for await (const chunk of stream.body ?? []) heard += new TextDecoder().decode(chunk);
+  })().catch(() => {});
+  await once(socket, 'open');
+  for (const who of [other, user]) {
+    await app.database.db
+      .updateTable('assets')
+      .set({ embedding_retry_count: 1, ...changed() })
+      .where('user_id', '=', who.id)
+      .execute();
+    app.server.changes.changed([who.id]);
+  }
+  await expect.poll(() => heard.includes('"changes"') && told.includes('"changes"')).toBe(true);
+  await sleep(200);
+  controller.abort();
+  socket.close();
+  await reading;
+  await listening.close(100);
+  return [heard, told];
+}
+
 test('T9: of two users, neither reaches anything of the other by any id at any endpoint', async () => {
   const [one, other] = [await owner(), await owner()];
   // Dead letters, so that a redrive of a stranger would have something to take.
@@ -227,11 +274,18 @@ test('T9: of two users, neither reaches anything of the other by any id at any e
         theirs.assetId,
       );
     }
+    const { stats } = (await mine.user.call('GET', '/api/processing-stats')).body;
+    expect(stats).toMatchObject({ total: 1 });
     const redriven = await mine.user.call('POST', '/api/assets/retry-processing', {
       stage: 'process',
     });
     expect(redriven.body).toEqual({ redriven: 1, remaining: 0 });
     expect(await stateOf(theirs.user)).toEqual(before);
+    // This changes assets of both.
+    for (const heard of await eventsOf(mine.user, theirs.user)) {
+      expect(heard).toContain(mine.assetId);
+      expect(heard).not.toContain(theirs.assetId);
+    }
   }
 });
 
@@ -431,6 +485,29 @@ test('T30: no field of an asset can be set by its sender', async () => {
   expect(await stateOf(user)).toEqual(before);
 });
 
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+/** Every route in the sources but those that need nobody: of health, and the page that asks for the token. */
+function guardedRoutes(): string[] {
+  const dir = resolve(import.meta.dirname, '../src/routes');
+  const sources = readdirSync(dir).filter((file) => file !== 'webhooks.ts' && file !== 'health.ts');
+  const source = sources.map((file) => readFileSync(join(dir, file), 'utf8')).join('\n');
+  const constants = new Map(
+    [...source.matchAll(/const (\w+_PATH) = '([^']+)'/g)].map(([, name, value]) => [name, value]),
+  );
+  const found = [...source.matchAll(/app\.(get|post|put|patch|delete)\((?:path\()?([^,)]+)/g)];
+  const routes = found.map(([, method = '', quoted = '']) => {
+    const path = constants.get(quoted) ?? quoted.replace(/\$\{basePath\}/, '').slice(1, -1);
+    return `${method.toUpperCase()} ${path}`;
+  });
+  const crons = ['process-images', 'process-embeddings', 'sweep'];
+  return routes
+    .filter((route) => route !== 'GET /admin')
+    .flatMap((route) => crons.map((cron) => route.replace(/\$\{route\}/, cron)))
+    .filter((route, at, all) => all.indexOf(route) === at)
+    .sort();
+}
+
 test('T31: every route asks who it is by itself, whatever a proxy claims to have checked', async () => {
   const routes: [string, string][] = [
     ['GET', '/api/upload-url'],
@@ -439,6 +516,15 @@ test('T31: every route asks who it is by itself, whatever a proxy claims to have
     ['POST', '/api/uploads/reconcile'],
     ['GET', '/api/processing-stats'],
     ['GET', '/api/sse/processing-updates'],
+    ['GET', '/api/ws/processing-updates'],
+    ['GET', '/api/telemetry'],
+    ['GET', '/metrics'],
+    ['GET', '/api/cron/process-images'],
+    ['POST', '/api/cron/process-images'],
+    ['GET', '/api/cron/process-embeddings'],
+    ['POST', '/api/cron/process-embeddings'],
+    ['GET', '/api/cron/sweep'],
+    ['POST', '/api/cron/sweep'],
     ['GET', '/api/assets'],
     ['POST', '/api/assets/changes'],
     ['GET', `/api/assets/${randomUUID()}`],
@@ -449,6 +535,8 @@ test('T31: every route asks who it is by itself, whatever a proxy claims to have
     ['GET', '/admin/api/status'],
     ['POST', '/admin/api/redrive'],
   ];
+  const listed = routes.map(([method, path]) => `${method} ${path.replace(UUID, ':id')}`);
+  expect(listed.sort()).toEqual(guardedRoutes());
   const claims = {
     'x-middleware-subrequest': 'middleware:middleware:middleware:middleware:middleware',
     'x-forwarded-user': 'ada',

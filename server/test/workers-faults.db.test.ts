@@ -78,13 +78,18 @@ describe('an image that crashes its decoder', () => {
     for (const id of others) {
       await eventually(id, { embedded: true, failed: false, processing_retry_count: 0 });
     }
-    for (let crashes = 1; crashes <= 2; crashes++) {
-      await eventually(poison, { processing_retry_count: crashes, failed: false });
-      await hurry();
-    }
+    // On a busy machine its retries come due while the others are waited for.
+    await vi.waitFor(
+      async () => {
+        await hurry();
+        expect(await loadAsset(bench.db, poison)).toMatchObject({ failed: true });
+      },
+      { timeout: 20_000, interval: 100 },
+    );
     await eventually(poison, {
       failed: true,
       processed: false,
+      processing_retry_count: 2,
       processing_error: { code: 'decoder_crashed', detail: expect.stringContaining('SIGABRT') },
     });
     const { key } = await loadAsset(bench.db, poison);
@@ -131,14 +136,145 @@ it('half a JPEG is undecodable at the first attempt, and its original is kept (5
   expect(Buffer.from(bench.blobs.objects.get(key) ?? []).equals(half)).toBe(true);
 });
 
-it('a full disk while a derivative is written costs a retry and no image (74)', async () => {
-  const id = await finalizeUpload(bench, await jpeg(1));
-  const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-  const write = vi.spyOn(bench.blobs, 'write').mockRejectedValueOnce(full);
-  await startWorkers();
-  await eventually(id, { processing_retry_count: 1, failed: false, processed: false });
-  await eventually(id, { embedded: true, failed: false, processing_error: null });
-  expect(write).toHaveBeenCalledTimes(3);
+describe('a disk or a store that takes nothing', () => {
+  const full = () => Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  const state = { processed: false, failed: false, processing_error: null };
+  let nowMs = Date.UTC(2030, 0, 1);
+  const clock = () => nowMs;
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 500));
+
+  /** The pause is over, and whatever waits for its time is due. */
+  async function passMinutes(minutes: number): Promise<void> {
+    nowMs += minutes * 60_000;
+    await run(
+      database.db,
+      `update pgboss.job set start_after = now() where name = 'process' and state = 'created'`,
+    );
+  }
+
+  it.each([
+    ['a full disk', full],
+    ['a quota', () => Object.assign(new Error('quota'), { code: 'EDQUOT' })],
+    ['a store that answers 503', () => Object.assign(new Error('SlowDown'), { name: 'SlowDown' })],
+  ])('%s costs no attempt, however long it lasts (74)', async (_, failure) => {
+    const ids: string[] = [];
+    for (let seed = 1; seed <= 20; seed++) ids.push(await finalizeUpload(bench, await jpeg(seed)));
+    const writing = vi.spyOn(bench.blobs, 'write').mockImplementation(async () => {
+      throw failure();
+    });
+    await startWorkers({ clock });
+    await vi.waitFor(() => expect(writing).toHaveBeenCalled(), 20_000);
+    await settle();
+    // Those that were in hand; the others are left alone.
+    const atFirst = writing.mock.calls.length;
+    expect(atFirst).toBeLessThanOrEqual(12);
+    for (let probe = 1; probe <= 7; probe++) {
+      await passMinutes(10);
+      await vi.waitFor(() => expect(writing).toHaveBeenCalledTimes(atFirst + probe), 20_000);
+      await settle();
+      expect(writing).toHaveBeenCalledTimes(atFirst + probe);
+    }
+    for (const id of ids) {
+      expect(await loadAsset(bench.db, id)).toMatchObject({ ...state, processing_retry_count: 0 });
+    }
+    const jobs = await queue.pending('process', ids);
+    expect(jobs.size).toBe(20);
+    const said = logger.lines.filter(({ message }) => message.includes('images wait'));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatchObject({ level: 'error', fields: { cause: expect.any(String) } });
+
+    writing.mockRestore();
+    await vi.waitFor(
+      async () => {
+        await passMinutes(10);
+        for (const id of ids) {
+          expect(await loadAsset(bench.db, id)).toMatchObject({
+            processed: true,
+            failed: false,
+            processing_retry_count: 0,
+          });
+        }
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+    expect(logger.lines.some(({ message }) => message.includes('processed again'))).toBe(true);
+  });
+
+  it('lets an image pay that the store cannot give, while it gives others', async () => {
+    const poison = await finalizeUpload(bench, await jpeg(1));
+    const { key } = await loadAsset(bench.db, poison);
+    const read = bench.blobs.read.bind(bench.blobs);
+    bench.blobs.read = async (asked) => {
+      if (asked === key) throw Object.assign(new Error('bad sector'), { code: 'EIO' });
+      return read(asked);
+    };
+    await startWorkers({ clock });
+    await vi.waitFor(() => expect(logger.lines.some((line) => line.level === 'error')).toBe(true));
+    expect(await loadAsset(bench.db, poison)).toMatchObject({
+      ...state,
+      processing_retry_count: 0,
+    });
+    await settle();
+    const due = nowMs + 60_000;
+    nowMs = due;
+    const other = await finalizeUpload(bench, await jpeg(2));
+    await eventually(other, { processed: true });
+    await passMinutes(1);
+    await eventually(poison, {
+      failed: false,
+      processing_retry_count: 1,
+      processing_error: { code: 'processing_failed', detail: expect.stringContaining('EIO') },
+    });
+  });
+
+  it('lets an image wait by itself that finds no room, while others do', async () => {
+    const large = await finalizeUpload(bench, await jpeg(1));
+    const { key } = await loadAsset(bench.db, large);
+    const write = bench.blobs.write.bind(bench.blobs);
+    let tried = 0;
+    bench.blobs.write = async (asked, ...rest) => {
+      if (!asked.startsWith(key)) return write(asked, ...rest);
+      tried++;
+      throw full();
+    };
+    await startWorkers({ clock });
+    for (let round = 1; round <= 7; round++) {
+      await vi.waitFor(() => expect(tried).toBe(round), 20_000);
+      await settle();
+      expect(await loadAsset(bench.db, large)).toMatchObject({
+        ...state,
+        processing_retry_count: 0,
+      });
+      nowMs += 10 * 60_000;
+      const other = await finalizeUpload(bench, await jpeg(round + 1));
+      await eventually(other, { processed: true });
+      if (round > 1) {
+        const { rows } = await sql<{ seconds: number }>`
+          select extract(epoch from start_after - created_on)::float8 as seconds from pgboss.job
+          where name = 'process' and state = 'created'`.execute(database.db);
+        expect(rows[0]?.seconds).toBeGreaterThan(290);
+      }
+      await passMinutes(10);
+    }
+  });
+
+  it('is not what three crashes of the decoder are counted by', async () => {
+    const id = await finalizeUpload(bench, poisoned(await jpeg(1), 'crash'));
+    const reading = vi.spyOn(bench.blobs, 'read');
+    for (let i = 0; i < 3; i++) reading.mockRejectedValueOnce(full());
+    await startWorkers({ clock, decoder: { script: POISON_DECODER } });
+    for (let tried = 1; tried <= 3; tried++) {
+      await vi.waitFor(() => expect(reading).toHaveBeenCalledTimes(tried), 20_000);
+      await settle();
+      expect(await loadAsset(bench.db, id)).toMatchObject({ ...state, processing_retry_count: 0 });
+      await passMinutes(10);
+    }
+    await eventually(id, {
+      failed: false,
+      processing_retry_count: 1,
+      processing_error: { code: 'decoder_crashed' },
+    });
+  });
 });
 
 it('images decoded in this process give the same', async () => {

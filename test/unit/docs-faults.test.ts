@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { testTitles } from '../support/test-titles.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -10,9 +11,9 @@ const tests = ['test/browser', 'test/unit', 'test/e2e'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((file) => /^faults-.*\.test\.ts$/.test(file))
     .flatMap((file) =>
-      [...read(`${folder}/${file}`).matchAll(/'(\d+: [^'\n]+)'/g)].map(
-        ([, title]) => `${folder}/${file}: ${title}`,
-      ),
+      [...testTitles(read(`${folder}/${file}`))]
+        .filter((title) => /^\d+: /.test(title))
+        .map((title) => `${folder}/${file}: ${title}`),
     ),
 );
 

@@ -73,6 +73,11 @@ export interface BlobStore {
    * @throws {BlobStoreUnusableError} saying what is wrong.
    */
   ping(): Promise<void>;
+  /**
+   * Resolves while there is room to write. Absent where a store is never full.
+   * @throws {BlobStoreUnusableError} saying how much is left.
+   */
+  checkRoom?(): Promise<void>;
   /** Permits one PUT of exactly these bytes, as far as `capabilities` go. */
   signPut(grant: PutGrant): Promise<SignedPut>;
   /** A URL that reads one object. Stable within its lifetime, so that browsers may cache it. */

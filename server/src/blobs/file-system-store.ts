@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { type Logger, silentLogger } from '../logging.ts';
@@ -22,6 +22,8 @@ export interface FileSystemStoreOptions {
   clock?: Clock;
   /** Origins whose pages may use the store; default `'*'`, since every URL carries its permit. */
   allowedOrigins?: '*' | readonly string[];
+  /** With less left on its disk it is not ready. Default 100 MB; 0: never mind. */
+  minFreeBytes?: number;
   logger?: Logger;
 }
 
@@ -36,6 +38,7 @@ export interface FileSystemStore extends BlobStore {
 
 /** Objects up to this size are answered from one read. */
 const SMALL_OBJECT_BYTES = 512 * 1024;
+const DEFAULT_MIN_FREE_BYTES = 100e6;
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 
 /**
@@ -47,6 +50,7 @@ export async function createFileSystemStore(
   options: FileSystemStoreOptions,
 ): Promise<FileSystemStore> {
   const { clock = Date.now, allowedOrigins = '*', logger = silentLogger } = options;
+  const { minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
   if (Buffer.byteLength(options.secret) < 32) {
     throw new RangeError('secret must have at least 32 bytes');
   }
@@ -141,6 +145,14 @@ export async function createFileSystemStore(
         const message = `The object store's directory ${options.dir} cannot be read and written`;
         throw new BlobStoreUnusableError(message, { cause });
       }
+    },
+
+    async checkRoom() {
+      const { bavail, bsize } = await statfs(options.dir);
+      const freeBytes = bavail * bsize;
+      if (freeBytes >= minFreeBytes) return;
+      const left = `${Math.floor(freeBytes / 1e6)} MB left, ${Math.ceil(minFreeBytes / 1e6)} MB needed`;
+      throw new BlobStoreUnusableError(`The object store's disk is full: ${left} (${options.dir})`);
     },
 
     async fetch(request, node) {

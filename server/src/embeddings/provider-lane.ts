@@ -31,6 +31,8 @@ export interface ProviderLaneOptions {
   clock: Clock;
   random: () => number;
   logger: Logger;
+  /** What the log says when it answers again. */
+  back?: string;
 }
 
 const FIRST_PAUSE_SECONDS = 5;
@@ -67,7 +69,7 @@ export function createProviderLimiter(pace: Pace, clock: Clock = Date.now): Rate
  * long each time up to 5 min (±20 %); then a single request finds out.
  */
 export function createProviderLane(options: ProviderLaneOptions): ProviderLane {
-  const { pace, budget, clock, random, logger } = options;
+  const { pace, budget, clock, random, logger, back = '[Embed] the provider is back' } = options;
   const limiter = pace && (options.rateLimiter ?? createProviderLimiter(pace, clock));
   const intervalMs = pace ? 60_000 / pace.requestsPerMinute : 0;
   let pausedUntilMs = 0;
@@ -133,7 +135,7 @@ export function createProviderLane(options: ProviderLaneOptions): ProviderLane {
     },
     pausedSeconds: () => Math.max(0, (pausedUntilMs - clock()) / 1000),
     answered() {
-      if (failures > 0) logger.info({ provider: pace?.provider }, '[Embed] the provider is back');
+      if (failures > 0) logger.info({ provider: pace?.provider }, back);
       failures = 0;
       probeUntilMs = 0;
       answeredAtMs = clock();

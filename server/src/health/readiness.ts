@@ -45,7 +45,10 @@ export function createReadinessChecker(parts: ReadinessParts): ReadinessChecker 
   const checks: Partial<Record<ReadinessPart, () => Promise<unknown>>> = {
     database: () => sql`select 1`.execute(db),
     // There is no such object; that it says so is what is asked for.
-    store: () => blobs.head(originalKey('readiness', NOBODY, clock())),
+    store: async () => {
+      await blobs.head(originalKey('readiness', NOBODY, clock()));
+      await blobs.checkRoom?.();
+    },
     queue: async () => {
       if (queue.isStarted === false) throw new Error('The job queue is not running');
     },

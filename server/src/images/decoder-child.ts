@@ -28,8 +28,9 @@ process.on('message', ({ bytes, limits }: DecodeRequest) => {
   renderImage(bytes, limits).then(
     (image) => send({ type: 'rendered', image, rssBytes: process.memoryUsage.rss() }),
     (error: unknown) => {
-      const { code, message } = toImageError(error);
-      send({ type: 'failed', code, message, rssBytes: process.memoryUsage.rss() });
+      const { code, message, cause } = toImageError(error);
+      const errno = cause instanceof Error && 'code' in cause ? { errno: String(cause.code) } : {};
+      send({ type: 'failed', code, message, ...errno, rssBytes: process.memoryUsage.rss() });
     },
   );
 });

@@ -14,5 +14,5 @@ export interface DecodeRequest {
 export type DecoderMessage =
   | { type: 'ready'; rssBytes: number }
   | { type: 'rendered'; image: RenderedImage; rssBytes: number }
-  | { type: 'failed'; code: ImageErrorCode; message: string; rssBytes: number }
+  | { type: 'failed'; code: ImageErrorCode; message: string; errno?: string; rssBytes: number }
   | { type: 'memory'; rssBytes: number };

@@ -58,7 +58,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
     if (message.type === 'ready') isReady = true;
     else if (message.type === 'memory') checkMemory(message.rssBytes);
     else if (message.type === 'rendered') task?.resolve(message.image);
-    else task?.reject(new ImageError(message.code, message.message));
+    else task?.reject(new ImageError(message.code, message.message, { cause: causeOf(message) }));
   });
   child.on('error', (error) => {
     failure = error;
@@ -160,4 +160,9 @@ function environment(): NodeJS.ProcessEnv {
       return value === undefined ? [] : [[name, value]];
     }),
   );
+}
+
+/** What the machine said, where it did: errors keep nothing of their own on the way from a child. */
+function causeOf({ errno }: { errno?: string }): Error | undefined {
+  return errno === undefined ? undefined : Object.assign(new Error(errno), { code: errno });
 }

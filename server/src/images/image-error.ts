@@ -34,6 +34,7 @@ const TRANSIENT_ERRNO = new Set([
   'EAGAIN',
   'EIO',
   'EDQUOT',
+  'EROFS',
 ]);
 
 /**
@@ -43,12 +44,20 @@ const TRANSIENT_ERRNO = new Set([
 const TRANSIENT_WORDS =
   /out of memory|memory allocation|(?:cannot|unable to|failed to) allocate|^timeout/i;
 
+/** libvips keeps large pictures in temporary files, and says of a full disk only this. */
+const FULL_DISK_WORDS = /no space left on device|disk quota exceeded/i;
+
 /** Turns what sharp threw into an {@link ImageError}. What is not known to pass is permanent. */
 export function toImageError(error: unknown): ImageError {
   if (error instanceof ImageError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
   const line = firstLine(message);
+  if (FULL_DISK_WORDS.test(message)) {
+    const full = Object.assign(new Error(line, { cause: error }), { code: 'ENOSPC' });
+    const detail = 'The server could not process the image: its disk is full';
+    return new ImageError('processing_failed', detail, { cause: full });
+  }
+  const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (TRANSIENT_ERRNO.has(errno) || TRANSIENT_WORDS.test(message)) {
     return new ImageError('processing_failed', `The server could not process the image: ${line}`, {
       cause: error,

@@ -4,6 +4,7 @@ import type { JobSummary } from './job-summary.ts';
 import { createImageProcessor } from './process-image.ts';
 import type { JobName } from './queue.ts';
 import { recoverStranded } from './recover.ts';
+import type { StoreLane } from './store-lane.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 export interface SliceBounds {
@@ -32,6 +33,8 @@ export interface JobSlicesParts {
   context: WorkerContext;
   /** Of the embedder's provider. */
   lane: ProviderLane;
+  /** Of the store. */
+  storeLane: StoreLane;
   /** Enqueues what has another model's vector, or failed to; see `enqueueReembedding`. */
   reembed: () => Promise<void>;
 }
@@ -40,7 +43,8 @@ export interface JobSlicesParts {
  * Slices of work with the workers' own handlers and claims. Only cron may ever run here, so an empty
  * queue is also when assets that lost their job are looked for.
  */
-export function createJobSlices({ context, lane, reembed }: JobSlicesParts): JobSlices {
+export function createJobSlices(parts: JobSlicesParts): JobSlices {
+  const { context, lane, storeLane, reembed } = parts;
   const { db, queue, logger } = context;
   return async (name, bounds) => {
     if ((await queue.depth(name)) === 0) {
@@ -59,7 +63,7 @@ export function createJobSlices({ context, lane, reembed }: JobSlicesParts): Job
     await queue.drain(
       name,
       name === 'process'
-        ? { ...bounds, handler: createImageProcessor(counted) }
+        ? { ...bounds, handler: createImageProcessor(counted, storeLane), gate: storeLane }
         : { ...bounds, handler: createImageEmbedder(counted, lane), gate: lane },
     );
     const { processed, embedded, retried, failed } = counts;

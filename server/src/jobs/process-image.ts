@@ -9,13 +9,19 @@ import { ImageError } from '../images/image-error.ts';
 import type { RenderedImage } from '../images/render-image.ts';
 import { PROCESSING_DELAYS_SECONDS, retryDelaySeconds } from './backoff.ts';
 import { gather } from './gather.ts';
+import { machineFailure } from './machine-failure.ts';
 import { nameFailure } from './name-failure.ts';
 import type { Job } from './queue.ts';
 import { readObject } from './read-object.ts';
 import { createSettler } from './settle-together.ts';
+import { fromStore, StoreFailedError } from './store-failed-error.ts';
+import type { StoreLane } from './store-lane.ts';
 import { MAX_DECODER_CRASHES, type WorkerContext } from './worker-context.ts';
 
 type PendingAsset = Pick<AssetRow, 'id' | 'user_id' | 'key' | 'size' | 'processing_retry_count'>;
+
+/** How long an image waits for which a machine is too full, while others go through. */
+const MACHINE_PAUSE_SECONDS = 300;
 
 /** What a job made, to be committed. */
 interface Result {
@@ -31,10 +37,16 @@ interface Result {
 
 /**
  * The handler of `process` jobs: original → main image and thumbnail → `processed`, and the next
- * stage's job, in one transaction. What is wrong with the image or the store is recorded on the
- * asset; what is wrong with the database is thrown, and the queue delivers the job again.
+ * stage's job, in one transaction. What is wrong with the image is recorded on the asset. What is wrong
+ * with the store or this machine costs no attempt: the image waits. What is wrong with the database is
+ * thrown, and the queue delivers the job again.
+ *
+ * @param lane shared with the loop that fetches the jobs
  */
-export function createImageProcessor(context: WorkerContext): (job: Job) => Promise<void> {
+export function createImageProcessor(
+  context: WorkerContext,
+  lane: StoreLane,
+): (job: Job) => Promise<void> {
   const { blobs, decoder } = context;
   const loadAsset = createAssetLoader(context);
   const settle = createSettler(context.db, (tx, results: readonly Result[]) =>
@@ -43,25 +55,36 @@ export function createImageProcessor(context: WorkerContext): (job: Job) => Prom
   const withOriginal = createLimit(context.maxOriginals);
   return async (job) => {
     const asset = await loadAsset(job.data.assetId);
-    if (!asset) return;
+    if (!asset) {
+      lane.undecided();
+      return;
+    }
     if (job.attempt > context.maxProcessDeliveries) {
+      lane.undecided();
       const detail = `Max retries exceeded: its worker ended ${context.maxProcessDeliveries} times`;
       await recordFailure(context, job, asset, { code: 'max_retries_exceeded', detail }, undefined);
+      return;
+    }
+    if (lane.pausedSeconds() > 0) {
+      // It was fetched before the pause began.
+      await defer(context, lane, job, asset, lane.pausedSeconds());
       return;
     }
     let result: Result;
     try {
       const rendered = await withOriginal(async () => {
-        const bytes = await readObject(blobs, asset.key, job.signal, asset.size);
+        const bytes = await fromStore(() => readObject(blobs, asset.key, job.signal, asset.size));
         return decoder.render(bytes, job.signal);
       });
       job.signal.throwIfAborted();
-      result = await storeDerivatives(context, job, asset, rendered);
+      result = await fromStore(() => storeDerivatives(context, job, asset, rendered));
     } catch (error) {
+      if (job.signal.aborted) lane.undecided();
       job.signal.throwIfAborted();
-      await decideFailure(context, job, asset, error);
+      await decideFailure(context, lane, job, asset, error);
       return;
     }
+    lane.worked();
     job.signal.throwIfAborted();
     await finish(context, result, await settle(result));
   };
@@ -147,13 +170,33 @@ async function finish(
   }
 }
 
-/** Permanent: recorded and done. Anything else: tried again on the schedule, until it is used up. */
+/**
+ * Of the store or the machine: no attempt. Permanent: recorded and done. Anything else: tried again on the
+ * schedule, until it is used up.
+ */
 async function decideFailure(
   context: WorkerContext,
+  lane: StoreLane,
   job: Job,
   asset: PendingAsset,
   error: unknown,
 ): Promise<void> {
+  const shortOf = machineFailure(error);
+  if (shortOf !== undefined || error instanceof StoreFailedError) {
+    const isSuspect = lane.isSuspect(asset.id);
+    // What a store cannot give while it gives others pays. A machine may have room for smaller ones: then
+    // this one waits by itself.
+    if (!isSuspect || shortOf !== undefined) {
+      const pausedSeconds = isSuspect
+        ? MACHINE_PAUSE_SECONDS
+        : lane.failed(shortOf ?? nameCause(error), error);
+      if (isSuspect) lane.undecided();
+      context.telemetry.failure('process', 'unavailable');
+      await defer(context, lane, job, asset, pausedSeconds);
+      return;
+    }
+  }
+  lane.undecided();
   const problem = describeProcessingError(error);
   if (error instanceof ImageError && !error.isTransient) {
     await recordFailure(context, job, asset, problem, undefined, error);
@@ -169,7 +212,29 @@ async function decideFailure(
     delay === undefined
       ? { code: 'max_retries_exceeded', detail: `Max retries exceeded: ${problem.detail}` }
       : problem;
+  if (delay !== undefined && error instanceof StoreFailedError) lane.deferred(asset.id, delay);
   await recordFailure(context, job, asset, recorded, delay, error);
+}
+
+/** The next attempt, in the same transaction. Nothing of it is shown on the asset: it waits. */
+async function defer(
+  { db, queue, logger, summary, telemetry, random }: WorkerContext,
+  lane: StoreLane,
+  job: Job,
+  asset: PendingAsset,
+  pausedSeconds: number,
+): Promise<void> {
+  const delaySeconds = pausedSeconds * (1 + random() / 5);
+  lane.deferred(asset.id, delaySeconds);
+  await db.transaction().execute(async (tx) => {
+    await job.complete(tx);
+    const next = [{ assetId: asset.id }];
+    await queue.enqueue(tx, 'process', next, { startAfterSeconds: delaySeconds });
+  });
+  const fields = { job: 'process', assetId: asset.id, retryInSeconds: Math.ceil(delaySeconds) };
+  logger.debug(fields, '[Jobs] processing waits for the store');
+  summary.count('retried');
+  telemetry.files('process', 'retried');
 }
 
 /** With a delay, the next attempt is enqueued in the same transaction; without, it is final. */
@@ -225,8 +290,12 @@ function describeProcessingError(error: unknown): FileProblem {
   if (error instanceof BlobNotFoundError) {
     return { code: 'missing_blob', detail: 'The object store does not have the uploaded bytes' };
   }
-  const detail = `The server could not process the image (${nameFailure(error)})`;
+  const detail = `The server could not process the image (${nameCause(error)})`;
   return { code: 'processing_failed', detail };
+}
+
+function nameCause(error: unknown): string {
+  return nameFailure(error instanceof StoreFailedError ? error.cause : error);
 }
 
 async function exists(db: WorkerContext['db'], id: string): Promise<boolean> {

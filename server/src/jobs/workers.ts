@@ -19,6 +19,7 @@ import { createImageProcessor } from './process-image.ts';
 import type { Job, JobName, Queue } from './queue.ts';
 import { enqueueReembedding } from './re-embed.ts';
 import { recoverStranded } from './recover.ts';
+import { createStoreLane } from './store-lane.ts';
 import { MAX_DELIVERIES, MAX_ISOLATED_DELIVERIES, type WorkerContext } from './worker-context.ts';
 import { createWorkerRegistry } from './worker-registry.ts';
 
@@ -106,6 +107,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     ...{ db, logger, clock: context.clock, random: context.random },
     providerLimiter: options.providerLimiter,
   });
+  const storeLane = createStoreLane(context);
   const stopping = new AbortController();
   let reembedding: Promise<void> | undefined;
 
@@ -125,7 +127,7 @@ export function createWorkers(options: WorkersOptions): Workers {
   const measured = (name: JobName, handler: (job: Job) => Promise<void>) =>
     measureJob(name, handler, telemetry);
   return {
-    slice: createJobSlices({ context, lane, reembed }),
+    slice: createJobSlices({ context, lane, storeLane, reembed }),
     async start() {
       const recovered = await recoverStranded(db, queue);
       if (recovered > 0) {
@@ -133,7 +135,8 @@ export function createWorkers(options: WorkersOptions): Workers {
       }
       await registry.start({ process: processConcurrency, embed: embedConcurrency });
       const jobs = processConcurrency * JOBS_PER_DECODER;
-      await queue.work('process', jobs, measured('process', createImageProcessor(context)));
+      const process = measured('process', createImageProcessor(context, storeLane));
+      await queue.work('process', jobs, process, storeLane);
       const embed = measured('embed', createImageEmbedder(context, lane));
       await queue.work('embed', embedConcurrency, embed, lane);
       reembedding = reembed();

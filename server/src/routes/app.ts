@@ -199,6 +199,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
 
   app.post(path('/api/assets/:id/retry-processing'), async (c) => {
     const userId = await guard(c);
+    await takeToken(userId);
     return c.json({ success: true, asset: await library.retryProcessing(userId, assetIdOf(c)) });
   });
 
