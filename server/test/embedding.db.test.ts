@@ -204,7 +204,8 @@ describe('a provider that is down', () => {
     const { embedder } = scripted({
       answer: (image) => (image === poison ? silence : undefined),
     });
-    await workersOf(embedder).start();
+    // One after another: two at once can go in step with this test, and never be in turn.
+    await workersOf(embedder, { embedConcurrency: 1 }).start();
     await vi.waitFor(
       async () => {
         nowMs += 60_000;

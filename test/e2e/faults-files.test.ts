@@ -14,8 +14,8 @@ const CHANGES = [
 /** Not while it is sent: how much a browser had read by then is up to chance. */
 const DEEDS = [...CHANGES, ['deleted', (file: string) => rm(file), 'file_unreadable']] as const;
 
-/** Nothing may hang until a limit for the network ends it: 30 s without a byte, 60 s without an answer. */
-const ENDS_WITHIN_MS = 25_000;
+/** Nothing may hang until the limit for a store's answer ends it (60 s), on a busy machine either. */
+const ENDS_WITHIN_MS = 55_000;
 
 const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
@@ -55,7 +55,7 @@ async function end(page: Page, site: ResumeSite) {
 
 const others = ['photo-0001.jpg', 'photo-0002.jpg'];
 
-describe.each(ENGINES)('a file on the disk, in %s', { timeout: 60_000 }, (name) => {
+describe.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000 }, (name) => {
   it.each(CHANGES)('that is %s while it is sent ends in words', async (_, deed, code) => {
     const { site, page } = await setUp(name);
     const match = { route: 'put', filename: 'photo-0000.jpg' } as const;
