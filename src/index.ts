@@ -64,6 +64,9 @@ export type {
   CredentialResult,
   FinalizeOutcome,
   FinalizeRequest,
+  PackItem,
+  PackOutcome,
+  PackRequest,
   PutOutcome,
   PutRequest,
   ReconcileRequest,
@@ -72,3 +75,4 @@ export type {
   WatchListener,
 } from './transports/adapter.ts';
 export { type BulkheadAdapterOptions, bulkheadAdapter } from './transports/bulkhead-adapter.ts';
+export { type AdapterDefinition, defineAdapter } from './transports/define-adapter.ts';

@@ -12,7 +12,7 @@ import { Engine } from '../../test/support/engines.ts';
 import { addFiles, makeFiles, startHalfDone, watchTasks } from './page.ts';
 
 const ROWS = [1_000, 10_000, 100_000];
-const KILLED_ROWS = [1_000, 10_000];
+const KILLED_ROWS = [1_000, 10_000, 100_000];
 const FILE_BYTES = 4_096;
 const POLL_MS = 20;
 

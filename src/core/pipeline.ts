@@ -54,6 +54,7 @@ export class Pipeline {
     this.#put = new PutStage(context, {
       maxConcurrency: options.maxConcurrency,
       next: (upload) => this.#finalize.accept(upload),
+      finalized: (upload) => this.#stored(upload),
       needsCredential: (upload) => this.#credentials.accept(upload),
       needsHash: (upload) => {
         this.#equal.released(upload.id);

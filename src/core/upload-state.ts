@@ -107,6 +107,7 @@ export type UploadTransition =
   | { readonly type: 'put-deferred'; readonly costsAttempt: boolean }
   | { readonly type: 'put-lost'; readonly costsAttempt: boolean }
   | { readonly type: 'finalize-started' }
+  /** Of an upload that is being sent: the backend stored and finalized it in one step. */
   | {
       readonly type: 'finalize-succeeded';
       readonly assetId: string;
@@ -327,7 +328,7 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         isPutUnknown: upload.status === 'put-unknown',
       });
     case 'finalize-succeeded': {
-      if (upload.status !== 'finalizing') return upload;
+      if (upload.status !== 'finalizing' && upload.status !== 'uploading') return upload;
       return moved(upload, finalized(upload.checksum, event));
     }
     case 'finalize-deferred':
@@ -369,8 +370,12 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         : moved(upload, { status: 'processing-failed', checksum, assetId, version, failure });
     }
     case 'refused': {
-      const { status } = upload;
-      if (status !== 'queued' && status !== 'requesting' && status !== 'finalizing') return upload;
+      const mayRefuse =
+        upload.status === 'queued' ||
+        upload.status === 'requesting' ||
+        upload.status === 'uploading' ||
+        upload.status === 'finalizing';
+      if (!mayRefuse) return upload;
       return moved(upload, { status: 'rejected', failure: event.failure });
     }
     case 'gave-up': {

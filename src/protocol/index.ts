@@ -1,6 +1,8 @@
 /** The wire between the SDK and the server kit: zod schemas, their types, limits and error codes. */
 export * from './library.ts';
 export * from './limits.ts';
+export * from './multipart.ts';
+export * from './pack.ts';
 export * from './problem.ts';
 export * from './progress.ts';
 export * from './upload.ts';

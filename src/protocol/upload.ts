@@ -35,6 +35,14 @@ export const uploadUrlQuerySchema = z.strictObject({
   checksum: checksumSchema,
 });
 
+/** How the store takes a large file in parts, where it does. All in bytes but `maxParts`. */
+export const multipartLimitsSchema = z.object({
+  minPartBytes: z.int().check(z.minimum(1)),
+  maxPartBytes: z.int().check(z.minimum(1)),
+  maxParts: z.int().check(z.minimum(1)),
+});
+export type MultipartLimits = z.infer<typeof multipartLimitsSchema>;
+
 /** What permits one PUT to the object store. */
 export const credentialSchema = z.object({
   uploadUrl: z.string(),
@@ -48,6 +56,8 @@ export const credentialSchema = z.object({
   expiresAt: z.string(),
   /** Milliseconds from the answer until expiry: counts without trusting the client's clock. */
   expiresInMs: z.number(),
+  /** The file may go in parts instead, by `POST /api/multipart/begin`. */
+  multipart: z.optional(multipartLimitsSchema),
 });
 export type Credential = z.infer<typeof credentialSchema>;
 
@@ -65,6 +75,17 @@ export const finalizedAssetSchema = z.object({
 });
 export type FinalizedAsset = z.infer<typeof finalizedAssetSchema>;
 
+/** What a server takes in one pack; `POST /api/upload-urls` says it. Without it, the server takes none. */
+export const packLimitsSchema = z.object({
+  /** Files in one pack. */
+  maxFiles: z.int().check(z.minimum(1)),
+  /** Bytes of all files in one pack. */
+  maxBytes: z.int().check(z.minimum(1)),
+  /** Bytes of one file in a pack: larger ones go by a PUT of their own. */
+  maxFileBytes: z.int().check(z.minimum(1)),
+});
+export type PackLimits = z.infer<typeof packLimitsSchema>;
+
 export const uploadUrlResultSchema = z.discriminatedUnion('status', [
   z.object({ clientId: z.string(), status: z.literal('granted'), credential: credentialSchema }),
   /** The user already has these bytes: nothing to send, nothing to finalize. */
@@ -74,7 +95,11 @@ export const uploadUrlResultSchema = z.discriminatedUnion('status', [
 export type UploadUrlResult = z.infer<typeof uploadUrlResultSchema>;
 
 /** One result per file, in the order of the request. */
-export const uploadUrlsResponseSchema = z.object({ results: z.array(uploadUrlResultSchema) });
+export const uploadUrlsResponseSchema = z.object({
+  results: z.array(uploadUrlResultSchema),
+  /** What the server takes in one `POST /api/upload-pack`; absent where it takes none. */
+  pack: z.optional(packLimitsSchema),
+});
 
 const finalizeItemSchema = z.strictObject({
   assetId: assetIdSchema,

@@ -1,7 +1,13 @@
 import type { UploadError } from '../errors/upload-error.ts';
-import type { AssetChange, Credential, FinalizedAsset, Stats } from '../protocol/index.ts';
+import type {
+  AssetChange,
+  Credential,
+  FinalizedAsset,
+  PackLimits,
+  Stats,
+} from '../protocol/index.ts';
 
-/** What the adapter may ask a credential for. */
+/** What an adapter is told of a file. */
 export interface CredentialRequest {
   /** The upload's id: the same id asked again must give the same asset. */
   readonly id: string;
@@ -20,6 +26,7 @@ export type CredentialResult =
   | { readonly status: 'failed'; readonly error: UploadError };
 
 export interface PutRequest {
+  readonly upload: CredentialRequest;
   readonly credential: Credential;
   /** A File or Blob, never an ArrayBuffer: browsers send those five times slower (measured). */
   readonly body: Blob;
@@ -28,12 +35,32 @@ export interface PutRequest {
   readonly onProgress: (sentBytes: number) => void;
 }
 
-/** `lost`: every byte was sent, but no answer came; only the store knows. */
-export type PutOutcome = 'stored' | 'lost';
+/**
+ * `stored`: the store has it; finalize is next. `lost`: every byte was sent, but no answer came; only the
+ * store knows. `finalized`: the backend stored it and took it into the library in one step.
+ */
+export type PutOutcome = 'stored' | 'lost' | { readonly finalized: FinalizedAsset };
 
-export interface FinalizeRequest {
+/** One file of a pack. */
+export interface PackItem {
+  readonly upload: CredentialRequest;
+  readonly credential: Credential;
+  readonly body: Blob;
+}
+
+export interface PackRequest {
+  readonly items: readonly PackItem[];
+  readonly signal: AbortSignal;
+  /** Bytes of the files' contents sent so far. */
+  readonly onProgress: (sentBytes: number) => void;
+}
+
+export type PackOutcome = PutOutcome | { readonly failed: UploadError };
+
+/** An upload whose bytes were sent. */
+export interface FinalizeRequest extends CredentialRequest {
+  /** The credential's. */
   readonly assetId: string;
-  readonly checksum: string;
 }
 
 export type FinalizeOutcome =
@@ -70,11 +97,29 @@ export interface WatchListener {
   onChanges(changes: readonly AssetChange[]): void;
 }
 
+/** What a backend can do. `defineAdapter` fills in what is left out. */
 export interface AdapterCapabilities {
   /** Most PUTs at once. Browsers open six HTTP/1.1 connections to one host. */
   readonly maxConcurrency: number;
   /** Most files in one `credentials`, `finalize` or `reconcile` call. */
   readonly maxBatchFiles: number;
+  /** A second PUT of the same credential is refused and changes nothing. Default false. */
+  readonly createOnly?: boolean;
+  /**
+   * What the store or the server compares the received bytes with. With `none` (default) the SDK reads files
+   * of up to 32 MB once more before they are sent, compares them with what was hashed, and sends those very
+   * bytes.
+   */
+  readonly checksum?: 'sha256' | 'none';
+  /**
+   * Whether finalize looks into the store before it takes an upload. Where it does not (default), `head` is
+   * asked about uploads whose answer was lost; without `head` they are sent again.
+   */
+  readonly verifiesAtFinalize?: boolean;
+  /** Large files go in parts, several at a time, and go on where they stopped. Default false. */
+  readonly multipart?: boolean;
+  /** What one pack takes. Absent: no packs (yet): it may become known by the first credentials. */
+  readonly pack?: PackLimits | undefined;
 }
 
 /**
@@ -89,6 +134,10 @@ export interface UploadAdapter {
     signal: AbortSignal,
   ): Promise<readonly CredentialResult[]>;
   put(request: PutRequest): Promise<PutOutcome>;
+  /** Many small files in one request, within `capabilities.pack`; a rejection speaks of all of them. */
+  putPack?(request: PackRequest): Promise<readonly PackOutcome[]>;
+  /** Whether the store has these bytes. @returns in the order of the requests */
+  head?(items: readonly FinalizeRequest[], signal: AbortSignal): Promise<readonly boolean[]>;
   finalize(
     items: readonly FinalizeRequest[],
     signal: AbortSignal,
@@ -101,6 +150,8 @@ export interface UploadAdapter {
     files: readonly ReconcileRequest[],
     signal: AbortSignal,
   ): Promise<readonly ReconcileResult[]>;
+  /** A person gave the upload up: the backend may forget what it has of it. Never awaited. */
+  abort?(credential: Credential): Promise<void>;
   /** Whether the store's host answers at all, whatever it answers: tells a blocked page from an outage. */
   isStoreReachable?(credential: Credential): Promise<boolean>;
   /** Follows the server's work on assets until the returned function is called. */
@@ -109,4 +160,9 @@ export interface UploadAdapter {
   assetChanges?(ids: readonly string[], signal: AbortSignal): Promise<readonly AssetChange[]>;
   /** Asks the server to process a failed asset again. */
   retryProcessing?(assetId: string, signal: AbortSignal): Promise<void>;
+  /**
+   * What something thrown by one of these methods means, where it is no {@link UploadError}: an error of the
+   * backend's own client, say. Without an answer it counts as `unexpected`, and is tried again.
+   */
+  classify?(error: unknown): UploadError | undefined;
 }

@@ -51,7 +51,10 @@ export function bulkheadAdapter(
 
   return {
     name: 'bulkhead',
-    capabilities: { maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
+    capabilities: {
+      ...{ maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
+      ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
+    },
 
     async credentials(requests, signal) {
       const files = requests.map(({ id, name, path, sizeBytes, mimeType, checksum }) => ({

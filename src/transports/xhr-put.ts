@@ -1,6 +1,6 @@
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
-import type { PutOutcome, PutRequest } from './adapter.ts';
+import type { PutRequest } from './adapter.ts';
 import { isHtmlPage } from './html-page.ts';
 import { toAnswerError } from './read-problem.ts';
 
@@ -18,6 +18,15 @@ const BUFFERED_BYTES = 256 * 1024;
 /** The slowest link that is waited for. */
 const SLOWEST_BYTES_PER_MS = 1_024 / 1_000;
 
+/** One request that carries bytes. */
+export interface SendRequest extends Pick<PutRequest, 'body' | 'signal' | 'onProgress'> {
+  readonly credential: {
+    readonly uploadUrl: string;
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+  };
+}
+
 /**
  * One PUT by XMLHttpRequest, the only way to upload progress in every browser. There is no total
  * timeout: a timer ends what does not move, and nothing else (Firefox never reports the end of a file
@@ -25,7 +34,23 @@ const SLOWEST_BYTES_PER_MS = 1_024 / 1_000;
  *
  * @throws UploadError classified; `network_failed` when no answer came
  */
-export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcome> {
+export async function xhrPut(request: SendRequest, runtime: Runtime): Promise<'stored' | 'lost'> {
+  return (await xhrSend(request, runtime)) === 'lost' ? 'lost' : 'stored';
+}
+
+/** What the store answered to bytes that it took. */
+export interface SendAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly header: (name: string) => string | null;
+}
+
+/**
+ * As {@link xhrPut}, for whoever needs the answer, by any method.
+ *
+ * @returns `lost` when every byte was sent and no answer came
+ */
+export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAnswer | 'lost'> {
   const { credential, body, signal, onProgress } = request;
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
@@ -82,8 +107,10 @@ export function xhrPut(request: PutRequest, runtime: Runtime): Promise<PutOutcom
         const message = 'Something between this page and the store answered in its place.';
         return fail(new UploadError('intercepted', message, { status }));
       }
-      if (status >= 200 && status < 300) return settle(() => resolve('stored'));
       const header = (name: string) => xhr.getResponseHeader(name);
+      if (status >= 200 && status < 300) {
+        return settle(() => resolve({ status, body: responseText, header }));
+      }
       fail(toAnswerError({ status, body: responseText, header }, runtime.epochNow()));
     };
     xhr.onerror = noAnswer;

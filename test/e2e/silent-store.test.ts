@@ -59,7 +59,11 @@ describe.each(ENGINES)('in %s', (name) => {
       const { bulkheadAdapter } = window.Bulkhead;
       const { signal } = new AbortController();
       const body = new Blob([new Uint8Array(100_000)]);
-      return bulkheadAdapter().put({ credential, body, signal, onProgress() {} });
+      const upload = {
+        ...{ id: 'upload', name: 'photo.jpg', path: 'photo.jpg', mimeType: 'image/jpeg' },
+        ...{ sizeBytes: body.size, checksum: '0'.repeat(64) },
+      };
+      return bulkheadAdapter().put({ upload, credential, body, signal, onProgress() {} });
     });
     expect(outcome).toBe('lost');
   });

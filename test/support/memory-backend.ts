@@ -103,7 +103,10 @@ export class MemoryBackend {
   adapter({ maxConcurrency = 6, reachable = false } = {}): UploadAdapter {
     return {
       name: 'memory',
-      capabilities: { maxConcurrency, maxBatchFiles: 500 },
+      capabilities: {
+        ...{ maxConcurrency, maxBatchFiles: 500 },
+        ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
+      },
       isStoreReachable: async () => reachable,
       credentials: (files) =>
         this.#recorded({ route: 'credentials' }, async () => {

@@ -66,8 +66,8 @@ describe('the Bulkhead adapter', () => {
     let token = 0;
     const headers = () => ({ authorization: `Bearer ${++token}` });
     const adapter = bulkheadAdapter({ baseUrl: BASE, headers });
-    await adapter.finalize([{ assetId, checksum: file.checksum }], signal);
-    await adapter.finalize([{ assetId, checksum: file.checksum }], signal);
+    await adapter.finalize([{ ...file, assetId }], signal);
+    await adapter.finalize([{ ...file, assetId }], signal);
     expect(seen).toEqual(['Bearer 1', 'Bearer 2']);
   });
 

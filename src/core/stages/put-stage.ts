@@ -1,7 +1,7 @@
 import { toFileError } from '../../errors/file-error.ts';
 import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import { findFault } from '../../hashing/read-error.ts';
-import type { Credential } from '../../protocol/index.ts';
+import type { Credential, FinalizedAsset } from '../../protocol/index.ts';
 import type { TimerHandle } from '../../runtime/runtime.ts';
 import type { PutOutcome } from '../../transports/adapter.ts';
 import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
@@ -55,6 +55,8 @@ export interface PutStageOptions {
   readonly maxConcurrency: number;
   /** Takes uploads whose bytes are stored, or may be. */
   readonly next: (upload: Upload) => void;
+  /** Takes uploads that the backend stored and finalized in one step. */
+  readonly finalized: (upload: Upload) => void;
   /** Takes uploads that need another credential. */
   readonly needsCredential: (upload: Upload) => void;
   /** Takes uploads whose recalled checksum was not that of their bytes. */
@@ -173,7 +175,8 @@ export class PutStage implements Stage {
     return true;
   }
 
-  async #put({ id, sizeBytes }: Upload, credential: Credential): Promise<void> {
+  async #put(upload: Upload & { status: 'ready' }, credential: Credential): Promise<void> {
+    const { id, sizeBytes } = upload;
     const { adapter, attemptLog, files, ledger, runtime, telemetry } = this.#context;
     const startMs = runtime.now();
     const controller = new AbortController();
@@ -206,9 +209,8 @@ export class PutStage implements Stage {
         },
       });
       const request = {
-        credential,
-        body,
-        signal,
+        ...{ upload, credential },
+        ...{ body, signal },
         onProgress: (sent: number) => {
           if (sent > sentBytes) watch?.sent();
           this.lane.transferred(Math.max(0, sent - sentBytes));
@@ -222,7 +224,7 @@ export class PutStage implements Stage {
         throw spoilt ?? cause;
       });
       watch.stop();
-      if (outcome === 'stored') {
+      if (outcome !== 'lost') {
         this.#refusals = 0;
         this.lane.succeeded(runtime.now() - startMs);
         this.#done.add(1, runtime.now());
@@ -231,6 +233,8 @@ export class PutStage implements Stage {
       if (isTakenBack()) return;
       if (outcome === 'stored') {
         this.#finish(id, { type: 'put-succeeded' });
+      } else if (outcome !== 'lost') {
+        this.#finalized(id, outcome.finalized);
       } else {
         const error = spoilt ?? new UploadError('network_failed', 'The store’s answer was lost.');
         const failure = error.toFailure();
@@ -265,6 +269,14 @@ export class PutStage implements Stage {
     if (!stillIn(this.#context.ledger, id, 'uploading')) return;
     this.#credentials.delete(id);
     this.#options.next(this.#context.ledger.apply(id, event));
+  }
+
+  #finalized(id: string, asset: FinalizedAsset): void {
+    if (!stillIn(this.#context.ledger, id, 'uploading')) return;
+    this.#credentials.delete(id);
+    const { id: assetId, isDuplicate, needsProcessing } = asset;
+    const event = { type: 'finalize-succeeded', assetId, isDuplicate, needsProcessing } as const;
+    this.#options.finalized(this.#context.ledger.apply(id, event));
   }
 
   async #fail(id: string, put: FailedPut): Promise<void> {

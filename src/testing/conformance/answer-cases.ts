@@ -45,11 +45,11 @@ const API_ANSWERS: readonly (readonly [string, FaultAction, Meaning])[] = [
 
 const API_CALLS = {
   credentials: async (world: World) => world.ask(await world.file()),
-  finalize: (world: World) =>
-    world.adapter.finalize(
-      [{ assetId: crypto.randomUUID(), checksum: '0'.repeat(64) }],
-      new AbortController().signal,
-    ),
+  finalize: async (world: World) => {
+    const { request } = await world.file();
+    const items = [{ ...request, assetId: crypto.randomUUID() }];
+    return world.adapter.finalize(items, new AbortController().signal);
+  },
 };
 
 async function refusedPut(world: World, rule: FaultRule) {

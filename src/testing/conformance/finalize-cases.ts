@@ -120,8 +120,8 @@ export const finalizeCases: CaseTable = {
   'a finalize can be cancelled': async (world) => {
     await world.server.plan([{ match: { route: 'finalize' }, do: 'hang' }]);
     const controller = new AbortController();
-    const assetId = crypto.randomUUID();
-    const items = [{ assetId, checksum: '0'.repeat(64) }];
+    const { request } = await world.file();
+    const items = [{ ...request, assetId: crypto.randomUUID() }];
     const finalizing = world.adapter.finalize(items, controller.signal);
     setTimeout(() => controller.abort(), 50);
     expectEqual((await rejectionOf(finalizing, 'Cancelling')).code, 'cancelled', 'The code');

@@ -52,7 +52,8 @@ export const putCases: CaseTable = {
     const file = await world.file();
     const credential = await world.grant(file);
     const signal = AbortSignal.abort();
-    const request = { credential, body: file.body, signal, onProgress: () => {} };
+    const { request: upload, body } = file;
+    const request = { upload, credential, body, signal, onProgress: () => {} };
     const error = await rejectionOf(world.adapter.put(request), 'Cancelling');
     expectEqual(error.code, 'cancelled', 'The code');
     expectEqual((await world.puts()).length, 0, 'PUTs');

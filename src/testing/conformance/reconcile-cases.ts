@@ -19,8 +19,7 @@ const withId = (file: TestFile, id: string): TestFile => ({
 });
 
 async function expectFinalizable(world: World, file: TestFile, assetId: string): Promise<void> {
-  const { checksum } = file.request;
-  const items = [{ assetId, checksum }];
+  const items = [{ ...file.request, assetId }];
   const [outcome] = await world.adapter.finalize(items, new AbortController().signal);
   expectEqual(outcome?.status, 'finalized', 'Finalize');
 }

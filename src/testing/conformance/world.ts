@@ -80,12 +80,12 @@ export class World {
     return result.credential;
   }
 
-  put(credential: Credential, { body }: TestFile, adapter = this.adapter) {
+  put(credential: Credential, { request, body }: TestFile, adapter = this.adapter) {
     const controller = new AbortController();
     const progress: number[] = [];
     const { signal } = controller;
     const onProgress = (sentBytes: number) => void progress.push(sentBytes);
-    const outcome = adapter.put({ credential, body, signal, onProgress });
+    const outcome = adapter.put({ upload: request, credential, body, signal, onProgress });
     // Whoever looks later must not find it unhandled.
     outcome.catch(() => {});
     return { outcome, progress, controller };
@@ -101,7 +101,7 @@ export class World {
 
   finalize(...uploads: readonly { credential: Credential; file: TestFile }[]) {
     const items = uploads.map(({ credential, file }) => {
-      return { assetId: credential.assetId, checksum: file.request.checksum };
+      return { ...file.request, assetId: credential.assetId };
     });
     return this.adapter.finalize(items, new AbortController().signal);
   }
