@@ -17,9 +17,9 @@ import {
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter.ts';
 import { ApiClient } from './api-client.ts';
+import { bulkheadPut } from './bulkhead-multipart.ts';
 import { followEvents } from './event-stream.ts';
 import { uploadPack } from './upload-pack.ts';
-import { xhrPut } from './xhr-put.ts';
 
 const optionsSchema = z.strictObject({
   /** Where the server kit is mounted. Default '': the page's own origin. */
@@ -53,6 +53,7 @@ export function bulkheadAdapter(
   const baseUrl = parsed.data.baseUrl.replace(/\/$/, '');
   const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
 
+  const sending = bulkheadPut(api, runtime, MAX_CONCURRENCY);
   /** As the server said last. */
   let packLimits: PackLimits | undefined;
 
@@ -61,6 +62,7 @@ export function bulkheadAdapter(
     capabilities: {
       ...{ maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
       ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
+      multipart: true,
       get pack() {
         return packLimits;
       },
@@ -85,7 +87,11 @@ export function bulkheadAdapter(
       return answer.results.map(toCredentialResult);
     },
 
-    put: (request) => xhrPut(request, runtime),
+    put: sending.put,
+
+    async abort({ assetId, multipart }) {
+      if (multipart) await sending.abort(assetId);
+    },
 
     async putPack(request) {
       const target = {
