@@ -1,11 +1,13 @@
 import { toUploadError, type UploadError } from '../errors/upload-error.ts';
 import type { Hasher } from '../hashing/hasher.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Journal } from '../storage/journal.ts';
 import type { UploadStorage } from '../storage/upload-storage.ts';
 import type { UploadAdapter } from '../transports/adapter.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Brake } from './brake.ts';
 import { DeadLetters } from './dead-letters.ts';
+import type { Diagnosis } from './diagnosis/diagnosis.ts';
 import { Emitter } from './emitter.ts';
 import { FileShelf } from './file-shelf.ts';
 import { type AddInput, type Collected, collectFiles } from './intake/collect-files.ts';
@@ -79,6 +81,7 @@ export class Uploader {
   /** Uploads that failed for what their file was, by path. */
   readonly #spoiled = new Map<string, string>();
   readonly #lifetime = new AbortController();
+  readonly #journal: Journal;
   readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
   #stopTracing: (() => void) | undefined;
   #isStarted: boolean;
@@ -126,6 +129,7 @@ export class Uploader {
       isPaused: (id: string) => this.#brake.isPaused(id),
     };
     const storage = parts.openStorage((error) => emitter.emit({ type: 'journal-degraded', error }));
+    this.#journal = storage.journal;
     this.#sessions = new SessionKeeper(
       {
         ...context,
@@ -345,6 +349,18 @@ export class Uploader {
   /** Latencies of each stage, retries by cause, and how fast it goes. */
   telemetry(): TelemetryReport {
     return this.#telemetry.report(this.#ledger.bytesPerSecond(), this.#pipeline.concurrency);
+  }
+
+  /**
+   * Looks at each step of an upload with a file of a few bytes (browser, storage, credentials, clocks, CORS,
+   * events), and says what to change. It takes one token of the rate limit; a backend that verifies uploads
+   * keeps nothing of the file. Rejects never.
+   */
+  async diagnose(): Promise<Diagnosis> {
+    const { diagnose } = await import('./diagnosis/diagnose.ts');
+    const { adapter, runtime, hasher } = this.#parts;
+    const { signal } = this.#lifetime;
+    return diagnose({ adapter, runtime, hasher, journal: this.#journal, signal });
   }
 
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */
