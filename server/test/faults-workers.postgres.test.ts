@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { Database } from '../src/database/schema.ts';
 import { finalizeUpload } from './fixtures/assets.ts';
-import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
+import { createPostgresDatabase } from './fixtures/databases.ts';
 import { photo } from './fixtures/images.ts';
 import { openPostgresBench } from './fixtures/postgres-bench.ts';
 import { startTcpProxy } from './fixtures/tcp-proxy.ts';
@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 90_000 });
 const IMAGES = 16;
 type Bench = Awaited<ReturnType<typeof openPostgresBench>>;
 
-describe.runIf(ENGINE === 'postgres')('worker processes on one PostgreSQL database', () => {
+describe('worker processes on one PostgreSQL database', () => {
   let url: string;
   let drop: () => Promise<void>;
   let dir: string;
