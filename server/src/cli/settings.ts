@@ -145,23 +145,64 @@ export interface Settings extends Environment {
  * @throws {SettingsError} that names every variable that does not fit, or is missing
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = environmentSchema.safeParse(given);
-  if (!parsed.success) {
-    throw new SettingsError(
-      parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
-    );
-  }
-  const values = parsed.data;
+  const values = parseEnvironment(environmentSchema, env);
   const settings: Settings = {
     ...values,
     isProduction: values.NODE_ENV === 'production',
     store: values.BULKHEAD_STORE ?? inferStore(values),
-    dir: values.BULKHEAD_DIR ?? '.bulkhead',
+    dir: dirOf(values),
   };
   const problems = missingParts(settings);
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
+}
+
+const databaseSchema = environmentSchema.pick({
+  NODE_ENV: true,
+  LOG_LEVEL: true,
+  DATABASE_URL: true,
+  DATABASE_POOL_SIZE: true,
+  BULKHEAD_DIR: true,
+});
+
+/** What it takes to open the database, and nothing else. */
+export type DatabaseSettings = Pick<Settings, keyof z.output<typeof databaseSchema> | 'dir'>;
+
+/**
+ * For `migrate`, which runs before a rollout, often where there are no keys of a store or a provider.
+ * @throws {SettingsError} as {@link readSettings}, for the variables of the database only
+ */
+export function readDatabaseSettings(env: NodeJS.ProcessEnv): DatabaseSettings {
+  const values = parseEnvironment(databaseSchema, env);
+  const problems = values.NODE_ENV === 'production' ? missingDatabase(values) : [];
+  if (problems.length > 0) throw new SettingsError(problems);
+  return { ...values, dir: dirOf(values) };
+}
+
+/** @throws {SettingsError} that names every variable that does not fit */
+function parseEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  env: NodeJS.ProcessEnv,
+): z.output<Schema> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(
+    parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+  );
+}
+
+const dirOf = ({ BULKHEAD_DIR }: Pick<Environment, 'BULKHEAD_DIR'>) => BULKHEAD_DIR ?? '.bulkhead';
+
+/** In production nobody's data may land where nobody said. */
+function missingDatabase({
+  DATABASE_URL,
+  BULKHEAD_DIR,
+}: Pick<Environment, 'DATABASE_URL' | 'BULKHEAD_DIR'>): string[] {
+  if (DATABASE_URL !== undefined || BULKHEAD_DIR !== undefined) return [];
+  return [
+    'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
+  ];
 }
 
 function inferStore({ S3_BUCKET, BLOB_READ_WRITE_TOKEN }: Environment): Settings['store'] {
@@ -210,13 +251,8 @@ export function refuseUnfitForProduction(
 
 function productionProblems(settings: Settings, hasOwnStore: boolean): string[] {
   if (!settings.isProduction) return [];
-  const problems: string[] = [];
+  const problems = missingDatabase(settings);
   const isFileSystem = settings.store === 'filesystem' && !hasOwnStore;
-  if (settings.DATABASE_URL === undefined && settings.BULKHEAD_DIR === undefined) {
-    problems.push(
-      'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
-    );
-  }
   if (isFileSystem && settings.BULKHEAD_DIR === undefined) {
     problems.push('BULKHEAD_DIR: is missing; in production say where files are kept');
   }
