@@ -66,7 +66,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           environment: 'node',
           include: [
-            'test/unit/**/*.test.ts',
+            'test/unit/**/*.test.{ts,tsx}',
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
@@ -95,7 +95,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           testTimeout: 30_000,
-          include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
+          include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
           globalSetup: ['examples/testing/fault-server-setup.ts'],
           browser: {
             enabled: true,
