@@ -26,7 +26,7 @@ const IN_EVERY_BROWSER = [
   'test/browser/session-*.test.ts',
   'test/browser/hash-*.test.ts',
   'test/browser/xhr-put.test.ts',
-  'test/browser/adapter-conformance.test.ts',
+  'test/browser/adapter-*.test.ts',
 ];
 
 /** Whatever depends on the database runs on each. */
@@ -96,7 +96,7 @@ export default defineConfig({
           name: 'browser',
           testTimeout: 30_000,
           include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
-          globalSetup: ['examples/testing/fault-server-setup.ts'],
+          globalSetup: ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'],
           browser: {
             enabled: true,
             headless: true,
