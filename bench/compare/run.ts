@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   }
   const command = ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
   const startedAt = new Date();
-  const page = await pageFiles();
+  const page = await pageFiles(options);
   const reports: CompareReport[] = [];
   for (const protocol of options.protocols) {
     const { sets, chromium } = await runProtocol(protocol, page, options, console.log);
@@ -47,9 +47,9 @@ async function main(): Promise<number> {
   return isSuccess(reports, options) ? 0 : 1;
 }
 
-async function pageFiles(): Promise<PageFiles> {
+async function pageFiles({ profileDir }: CompareOptions): Promise<PageFiles> {
   const entry = path.join(import.meta.dirname, 'page/main.ts');
-  const { page, worker } = await bundlePageScripts(entry);
+  const { page, worker } = await bundlePageScripts(entry, profileDir !== undefined);
   const script = (text: string) => ({ type: 'text/javascript', text });
   return {
     '/': { type: 'text/html', text: HTML },

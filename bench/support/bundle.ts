@@ -15,8 +15,9 @@ export interface PageScripts {
  * Bundles a bench's page: our sources as they are now, and everybody else's as it was published.
  *
  * @param entry the page's script
+ * @param isReadable keeps the names of functions, for profiles
  */
-export async function bundlePageScripts(entry: string): Promise<PageScripts> {
+export async function bundlePageScripts(entry: string, isReadable = false): Promise<PageScripts> {
   const outDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-bench-'));
   try {
     await build({
@@ -30,7 +31,7 @@ export async function bundlePageScripts(entry: string): Promise<PageScripts> {
       outExtension: () => ({ js: '.js' }),
       clean: false,
       silent: true,
-      minify: true,
+      minify: !isReadable,
       noExternal: [/.*/],
       env: { NODE_ENV: 'production' },
       esbuildOptions(options) {
