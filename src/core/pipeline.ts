@@ -1,16 +1,21 @@
 import type { Hasher } from '../hashing/hasher.ts';
+import { BandwidthGate } from './concurrency/bandwidth-gate.ts';
 import { EqualFiles } from './equal-files.ts';
 import { ProcessingTracker } from './processing-tracker.ts';
 import { CredentialStage } from './stages/credential-stage.ts';
 import { FinalizeStage } from './stages/finalize-stage.ts';
 import { HashStage } from './stages/hash-stage.ts';
+import { HeldCredentials } from './stages/held-credentials.ts';
+import { PackStage } from './stages/pack-stage.ts';
+import type { PutExits } from './stages/put-results.ts';
 import { PutStage } from './stages/put-stage.ts';
 import type { Stage, StageContext } from './stages/stage.ts';
 import type { WaitReason } from './types.ts';
 import { isStored, type Upload } from './upload-state.ts';
 
-/** Hashed uploads that may wait for a credential: enough for two full batches. */
+/** Hashed uploads that may wait for a credential: enough for two full batches, of single files and of packs. */
 const MAX_HASHED_AHEAD = 400;
+const MAX_HASHED_AHEAD_OF_PACKS = 1_000;
 
 export interface PipelineOptions {
   readonly hasher: Hasher;
@@ -21,7 +26,8 @@ export interface PipelineOptions {
 }
 
 /**
- * hash → credentials → PUT → finalize → processing, each a bounded stage.
+ * hash → credentials → PUT → finalize → processing, each a bounded stage. Small files may go in packs, which
+ * take the place of PUT and finalize.
  */
 export class Pipeline {
   readonly tracker: ProcessingTracker;
@@ -29,6 +35,9 @@ export class Pipeline {
   readonly #hash: HashStage;
   readonly #credentials: CredentialStage;
   readonly #put: PutStage;
+  readonly #pack: PackStage;
+  readonly #held: HeldCredentials;
+  readonly #bandwidth: BandwidthGate;
   readonly #finalize: FinalizeStage;
   readonly #stages: readonly Stage[];
   readonly #equal: EqualFiles;
@@ -51,8 +60,9 @@ export class Pipeline {
       needsBytes: (upload) => this.#credentials.accept(upload),
       onWait,
     });
-    this.#put = new PutStage(context, {
-      maxConcurrency: options.maxConcurrency,
+    this.#held = new HeldCredentials(context.runtime);
+    this.#bandwidth = new BandwidthGate(context);
+    const exits: PutExits = {
       next: (upload) => this.#finalize.accept(upload),
       finalized: (upload) => this.#stored(upload),
       needsCredential: (upload) => this.#credentials.accept(upload),
@@ -62,16 +72,28 @@ export class Pipeline {
       },
       isApiReachable: () =>
         this.#credentials.lane.hasEverSucceeded && this.#credentials.lane.wait() === null,
-      onWait,
+    };
+    const sending = { ...exits, credentials: this.#held, bandwidth: this.#bandwidth, onWait };
+    this.#put = new PutStage(context, {
+      ...sending,
+      maxConcurrency: options.maxConcurrency,
+      hasher: options.hasher,
+    });
+    this.#pack = new PackStage(context, {
+      ...sending,
+      alone: (upload, delayMs) => this.#put.accept(upload, delayMs),
+      isUpstreamIdle: () =>
+        this.#hash.isIdle && this.#credentials.waiting === 0 && this.#credentials.lane.active === 0,
     });
     this.#credentials = new CredentialStage(context, {
-      putsPerSecond: () => this.#put.putsPerSecond(),
-      readyCount: () => this.#put.readyCount,
+      putsPerSecond: () => this.#put.filesPerSecond() + this.#pack.filesPerSecond(),
+      readyCount: () => this.#put.readyCount + this.#pack.readyCount,
       putConcurrency: () => this.#put.lane.concurrency,
+      arePacked: () => this.#pack.filesPerSecond() > 0,
       isUpstreamIdle: () => this.#hash.isIdle,
       granted: (upload, { credential }) => {
-        this.#put.hold(upload.id, credential);
-        this.#put.accept(upload);
+        this.#held.hold(upload.id, credential);
+        this.#ready(upload);
       },
       duplicateFound: (upload) => this.#stored(upload),
       onWait,
@@ -79,11 +101,13 @@ export class Pipeline {
     this.#hash = new HashStage(
       context,
       options.hasher,
-      () => this.#credentials.waiting < MAX_HASHED_AHEAD,
+      () =>
+        this.#credentials.waiting <
+        (this.#pack.isOn ? MAX_HASHED_AHEAD_OF_PACKS : MAX_HASHED_AHEAD),
       (upload) => this.#equal.hashed(upload),
     );
     // Last stage first: what frees a slot downstream comes before what fills it.
-    this.#stages = [this.#finalize, this.#put, this.#credentials, this.#hash];
+    this.#stages = [this.#finalize, this.#pack, this.#put, this.#credentials, this.#hash];
   }
 
   /** PUTs at once, as things stand. */
@@ -95,7 +119,7 @@ export class Pipeline {
   accept(upload: Upload): void {
     if (upload.status === 'queued') this.#hash.accept(upload);
     else if (upload.status === 'hashed') this.#equal.hashed(upload);
-    else if (upload.status === 'ready') this.#put.accept(upload);
+    else if (upload.status === 'ready') this.#ready(upload);
     else if (upload.status === 'uploaded' || upload.status === 'put-unknown') {
       this.#finalize.accept(upload);
     } else if (isStored(upload.status)) {
@@ -114,11 +138,12 @@ export class Pipeline {
     this.#equal.released(upload.id);
     if (upload.status !== 'uploading') return;
     this.#put.cancel(upload.id);
+    this.#pack.cancel(upload.id);
     this.#context.ledger.apply(upload.id, { type: 'put-deferred', costsAttempt: false });
   }
 
   setBandwidthCap(bytesPerSecond: number | null): void {
-    this.#put.setBandwidthCap(bytesPerSecond);
+    this.#bandwidth.set(bytesPerSecond);
   }
 
   /** Forgets what lanes wait for: somebody says that it is mended. */
@@ -136,8 +161,9 @@ export class Pipeline {
    * to wait is nothing to see as long as there are files to send.
    */
   wait(): WaitReason | null {
-    const { lane, readyCount } = this.#put;
-    const isSending = lane.wait() === null && (lane.active > 0 || readyCount > 0);
+    const isSending = [this.#put, this.#pack].some(
+      ({ lane, readyCount }) => lane.wait() === null && (lane.active > 0 || readyCount > 0),
+    );
     if (isSending) return null;
     const waits = this.#stages.map((stage) => stage.lane.wait()).filter((wait) => wait !== null);
     return waits.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null;
@@ -145,13 +171,20 @@ export class Pipeline {
 
   /** Ends the work on an upload that has just failed or been cancelled, and lets a follower lead. */
   ended(upload: Upload): void {
-    this.#put.cancel(upload.id);
+    this.#put.discard(upload.id);
+    this.#pack.cancel(upload.id);
     this.#equal.released(upload.id);
   }
 
   dispose(): void {
     for (const stage of this.#stages) stage.dispose();
+    this.#bandwidth.dispose();
     this.tracker.stop();
+  }
+
+  #ready(upload: Upload): void {
+    if (this.#pack.takes(upload)) this.#pack.accept(upload);
+    else this.#put.accept(upload);
   }
 
   #stored(upload: Upload): void {

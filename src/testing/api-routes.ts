@@ -2,6 +2,7 @@ import type { z } from 'zod/mini';
 import {
   assetChangesRequestSchema,
   MAX_JSON_BYTES,
+  type PackLimits,
   reconcileRequestSchema,
   type UploadRequest,
   type UploadUrlResult,
@@ -13,6 +14,7 @@ import type { Exchange } from './exchange.ts';
 import type { FaultBackend, Reservation } from './fault-backend.ts';
 import type { FaultPlan, FaultSubject } from './fault-plan.ts';
 import type { FaultRoute } from './fault-rules.ts';
+import { uploadPack } from './pack-route.ts';
 import { jsonAnswer, problemAnswer } from './problem-answer.ts';
 
 export interface ApiParts {
@@ -20,6 +22,10 @@ export interface ApiParts {
   readonly hub: EventHub;
   readonly plan: FaultPlan;
   readonly maxFileBytes: number;
+  /** What a pack may carry; undefined: none are taken. */
+  readonly packs: PackLimits | undefined;
+  /** Stores bytes that came by the API. */
+  readonly store: (reservation: Reservation, bytes: Uint8Array) => void;
   readonly credentialOf: (reservation: Reservation) => import('../protocol/index.ts').Credential;
   /** By the server's clock, its skew included. */
   readonly now: () => number;
@@ -36,6 +42,7 @@ export const API_ROUTES: readonly {
 }[] = [
   { method: 'POST', path: /^\/api\/upload-urls$/, route: 'credentials', handle: credentials },
   { method: 'POST', path: /^\/api\/upload-complete$/, route: 'finalize', handle: finalize },
+  { method: 'POST', path: /^\/api\/upload-pack$/, route: 'pack', handle: uploadPack },
   { method: 'POST', path: /^\/api\/uploads\/reconcile$/, route: 'reconcile', handle: reconcile },
   { method: 'POST', path: /^\/api\/assets\/changes$/, route: 'changes', handle: changes },
   { method: 'GET', path: /^\/api\/processing-stats$/, route: 'stats', handle: stats },
@@ -68,7 +75,8 @@ async function credentials(exchange: Exchange, _path: string, parts: ApiParts): 
     }
     return { clientId, status: 'granted', credential: parts.credentialOf(reservation) };
   });
-  await finish(exchange, { results });
+  const { packs } = parts;
+  await finish(exchange, { results, ...(packs && { pack: packs }) });
 }
 
 function judge({ size }: UploadRequest, { maxFileBytes }: ApiParts) {

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { CREDENTIAL_TTL_SECONDS, problemCodes } from '../protocol/index.ts';
+import { CREDENTIAL_TTL_SECONDS, packLimitsSchema, problemCodes } from '../protocol/index.ts';
 import { faultPlanSchema, faultRoutesSchema } from './fault-rules.ts';
 
 const ms = z.number().check(z.minimum(0));
@@ -85,6 +85,8 @@ export const plainOptionsSchema = z.strictObject({
   createOnly: z._default(z.enum(['always', 'if-none-match']), 'always'),
   /** Largest file that gets a credential. Default 100 MB. */
   maxFileBytes: z._default(z.int().check(z.minimum(1)), 100 * 1024 * 1024),
+  /** What one pack may carry. Default: no packs are taken. */
+  packs: z.optional(packLimitsSchema),
   /** Whether the bytes are kept, or only their size and SHA-256. Default false. */
   keepsBodies: z._default(z.boolean(), false),
   /** What browsers are told to wait before they open a stream again. Default 200 ms. */

@@ -5,6 +5,7 @@ import { problemCodes } from '../protocol/index.ts';
 export const FAULT_ROUTES = [
   'credentials',
   'finalize',
+  'pack',
   'reconcile',
   'events',
   'changes',
@@ -43,7 +44,7 @@ const faultPointSchema = z.custom<FaultPoint>(
  * - `{ status }`: that answer; with `code` it is the problem+json of that code
  * - `{ delayMs }`: a pause, then on; `{ trickleBytesPerSecond }`: what is read from here on (or
  *   answered, at `after-body` and later) comes at this pace
- * - `{ fileProblem }`: `credentials` and `finalize` only: the matching files of the batch get this
+ * - `{ fileProblem }`: `credentials`, `pack` and `finalize` only: the matching files of the batch get this
  *   problem, the others are served. `at` has no meaning then
  */
 export const faultActionSchema = z.union(

@@ -26,7 +26,7 @@ import { FaultPlan } from './fault-plan.ts';
 import { type FaultRoute, faultActionSchema, faultRoutesSchema } from './fault-rules.ts';
 import { Gate } from './gate.ts';
 import { checkInvariants } from './invariants.ts';
-import { ObjectShelf, type StoredObject } from './object-shelf.ts';
+import { ObjectShelf, Receipt, type StoredObject } from './object-shelf.ts';
 import { problemAnswer } from './problem-answer.ts';
 import { type RecordedRequest, RequestLog } from './request-log.ts';
 import type { FaultServerState } from './server-state.ts';
@@ -262,7 +262,13 @@ class RunningFaultServer implements FaultServer {
       hub: this.#hub,
       plan: this.#plan,
       maxFileBytes: this.#options.maxFileBytes,
+      packs: this.#options.packs,
       credentialOf: this.#credentialOf,
+      store: ({ key, mimeType }, bytes) => {
+        const receipt = new Receipt(this.#options.keepsBodies);
+        receipt.add(bytes);
+        this.#shelf.put(receipt.finish(key, mimeType), false);
+      },
       now: this.#shownNow,
     };
     const route = request.method === 'OPTIONS' ? 'preflight' : known?.route;

@@ -5,6 +5,7 @@ import {
   assetChangesResponseSchema,
   type FileProblem,
   MAX_BATCH_FILES,
+  type PackLimits,
   reconcileResponseSchema,
   retryResponseSchema,
   statsResponseSchema,
@@ -16,8 +17,9 @@ import {
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter.ts';
 import { ApiClient } from './api-client.ts';
+import { bulkheadPut } from './bulkhead-multipart.ts';
 import { followEvents } from './event-stream.ts';
-import { xhrPut } from './xhr-put.ts';
+import { uploadPack } from './upload-pack.ts';
 
 const optionsSchema = z.strictObject({
   /** Where the server kit is mounted. Default '': the page's own origin. */
@@ -26,6 +28,8 @@ const optionsSchema = z.strictObject({
   headers: z.optional(z.custom<HeadersOption>((value) => typeof value === 'function')),
   /** Whether API requests carry cookies. Default `same-origin`. */
   credentials: z._default(z.enum(['omit', 'same-origin', 'include']), 'same-origin'),
+  /** Small files go many to a request, where the server takes them so. Default true. */
+  packs: z._default(z.boolean(), true),
 });
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
@@ -45,15 +49,23 @@ export function bulkheadAdapter(
 ): UploadAdapter {
   const parsed = optionsSchema.safeParse(input);
   if (!parsed.success) throw toOptionError('bulkheadAdapter', parsed.error);
-  const { headers, credentials } = parsed.data;
+  const { headers, credentials, packs } = parsed.data;
   const baseUrl = parsed.data.baseUrl.replace(/\/$/, '');
   const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
+
+  const sending = bulkheadPut(api, runtime, MAX_CONCURRENCY);
+  /** As the server said last. */
+  let packLimits: PackLimits | undefined;
 
   return {
     name: 'bulkhead',
     capabilities: {
       ...{ maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
       ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
+      multipart: true,
+      get pack() {
+        return packLimits;
+      },
     },
 
     async credentials(requests, signal) {
@@ -71,10 +83,24 @@ export function bulkheadAdapter(
         uploadUrlsResponseSchema,
         signal,
       );
+      packLimits = packs ? answer.pack : undefined;
       return answer.results.map(toCredentialResult);
     },
 
-    put: (request) => xhrPut(request, runtime),
+    put: sending.put,
+
+    async abort({ assetId, multipart }) {
+      if (multipart) await sending.abort(assetId);
+    },
+
+    async putPack(request) {
+      const target = {
+        url: `${baseUrl}/api/upload-pack`,
+        headers: (await headers?.()) ?? {},
+        withCredentials: credentials === 'include',
+      };
+      return uploadPack(request, target, runtime);
+    },
 
     async isStoreReachable({ uploadUrl }) {
       try {

@@ -25,6 +25,8 @@ export interface SendRequest extends Pick<PutRequest, 'body' | 'signal' | 'onPro
     readonly method: string;
     readonly headers: Readonly<Record<string, string>>;
   };
+  /** Whether cookies go to another origin. Default false. */
+  readonly withCredentials?: boolean;
 }
 
 /**
@@ -118,6 +120,7 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort);
     xhr.open(credential.method, credential.uploadUrl);
+    xhr.withCredentials = request.withCredentials ?? false;
     for (const [name, value] of Object.entries(credential.headers)) {
       xhr.setRequestHeader(name, value);
     }

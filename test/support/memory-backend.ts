@@ -1,8 +1,10 @@
 import { UploadError } from '../../src/errors/upload-error.ts';
-import type { AssetChange, AssetStage } from '../../src/protocol/index.ts';
+import type { AssetChange, AssetStage, PackLimits } from '../../src/protocol/index.ts';
 import type {
   CredentialRequest,
   FinalizeRequest,
+  PackOutcome,
+  PackRequest,
   PutOutcome,
   PutRequest,
   ReconcileRequest,
@@ -20,6 +22,12 @@ export interface BackendFaults {
   connect?: (key: string) => void;
   /** Called after the bytes were stored: the answer is lost, or an error. */
   putStored?: (key: string, attempt: number) => PutOutcome | undefined;
+  /** Called before the effect; what it throws is the answer to the pack. */
+  pack?: (files: readonly string[], call: number) => void;
+  /** Called with each file before its effect; what it gives is the answer for this file. */
+  packed?: (file: string, call: number) => PackOutcome | undefined;
+  /** Called after the effect; true: the answer is lost. */
+  packStored?: (call: number) => boolean;
   finalize?: (items: readonly FinalizeRequest[], call: number) => void;
   /** Called after the effect. */
   finalized?: (call: number) => void;
@@ -40,9 +48,11 @@ interface Reservation {
 
 /** One request, and its answer as far as one came. */
 export interface MemoryRequest {
-  readonly route: 'credentials' | 'put' | 'finalize' | 'reconcile';
+  readonly route: 'credentials' | 'put' | 'pack' | 'finalize' | 'reconcile';
   readonly key?: string;
   readonly sizeBytes?: number;
+  /** In a pack. */
+  readonly files?: number;
   readonly atMs: number;
   endedAtMs?: number;
   status?: number;
@@ -74,6 +84,7 @@ export class MemoryBackend {
   /** How far the server's clock is ahead of the client's monotonic one. */
   clockAheadMs = 0;
   credentialCalls = 0;
+  packCalls = 0;
   finalizeCalls = 0;
   finalizedItems = 0;
   maxConcurrentPuts = 0;
@@ -99,13 +110,33 @@ export class MemoryBackend {
     this.stageMs = stageMs;
   }
 
-  /** @param reachable what a probe of the store's host says */
-  adapter({ maxConcurrency = 6, reachable = false } = {}): UploadAdapter {
+  /**
+   * @param options `reachable`: what a probe of the store's host says; `pack`: what one pack takes, known from
+   *   the first credentials on
+   */
+  adapter({
+    maxConcurrency = 6,
+    reachable = false,
+    pack,
+  }: {
+    maxConcurrency?: number;
+    reachable?: boolean;
+    pack?: PackLimits;
+  } = {}): UploadAdapter {
+    const isAnnounced = () => this.credentialCalls > 0;
     return {
       name: 'memory',
       capabilities: {
         ...{ maxConcurrency, maxBatchFiles: 500 },
         ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
+        get pack() {
+          return isAnnounced() ? pack : undefined;
+        },
+      },
+      putPack: (request) => {
+        const sizeBytes = request.items.reduce((sum, { body }) => sum + body.size, 0);
+        const files = request.items.length;
+        return this.#recorded({ route: 'pack', sizeBytes, files }, () => this.#putPack(request));
       },
       isStoreReachable: async () => reachable,
       credentials: (files) =>
@@ -167,7 +198,7 @@ export class MemoryBackend {
   }
 
   async #recorded<T>(
-    about: Pick<MemoryRequest, 'route' | 'key' | 'sizeBytes'>,
+    about: Pick<MemoryRequest, 'route' | 'key' | 'sizeBytes' | 'files'>,
     answer: () => Promise<T>,
   ): Promise<T> {
     const request: MemoryRequest = { ...about, atMs: this.runtime.now() };
@@ -237,6 +268,33 @@ export class MemoryBackend {
     } finally {
       this.#concurrentPuts -= 1;
     }
+  }
+
+  async #putPack({ items, signal, onProgress }: PackRequest): Promise<readonly PackOutcome[]> {
+    const call = ++this.packCalls;
+    const keys = items.map(({ credential }) => credential.pathname);
+    const names = items.map(({ upload }) => upload.name);
+    const bytes = items.reduce((sum, { body }) => sum + body.size, 0);
+    await this.runtime.sleep(this.putLatencyMs / 2);
+    if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
+    onProgress(bytes / 2);
+    await this.runtime.sleep(this.putLatencyMs / 2);
+    if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
+    this.faults.pack?.(names, call);
+    onProgress(bytes);
+    const outcomes = items.map(({ upload, body }, at): PackOutcome => {
+      const refused = this.faults.packed?.(upload.name, call);
+      if (refused) return refused;
+      const key = keys[at] ?? '';
+      this.puts.set(key, (this.puts.get(key) ?? 0) + 1);
+      this.objects.set(key, body.size);
+      this.bodies.set(key, body);
+      const finalized = this.#finalize({ ...upload, assetId: key });
+      return finalized.status === 'finalized'
+        ? { finalized: finalized.asset }
+        : { failed: finalized.error };
+    });
+    return this.faults.packStored?.(call) ? items.map(() => 'lost') : outcomes;
   }
 
   #finalize({ assetId, checksum }: FinalizeRequest) {

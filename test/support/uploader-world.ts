@@ -3,6 +3,7 @@ import { isEnded } from '../../src/core/upload-state.ts';
 import type { Uploader } from '../../src/core/uploader.ts';
 import { createUploader, type UploaderOptions } from '../../src/create-uploader.ts';
 import type { Hasher } from '../../src/hashing/hasher.ts';
+import type { PackLimits } from '../../src/protocol/index.ts';
 import { type BackendFaults, MemoryBackend } from './memory-backend.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 
@@ -39,19 +40,21 @@ export function createWorld(
     backend?: { putLatencyMs?: number; credentialTtlMs?: number; finalizeLatencyMs?: number };
     maxConcurrency?: number;
     reachable?: boolean;
+    pack?: PackLimits;
   } = {},
 ): World {
-  const { seed, backend: backendOptions, maxConcurrency, reachable, ...uploaderOptions } = options;
+  const { seed, backend: backendOptions, maxConcurrency, reachable, pack, ...rest } = options;
   const runtime = new VirtualRuntime(seed);
   const backend = new MemoryBackend(runtime, faults, backendOptions);
   const uploader = createUploader({
     adapter: backend.adapter({
       ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
       ...(reachable === undefined ? {} : { reachable }),
+      ...(pack === undefined ? {} : { pack }),
     }),
     runtime,
     hasher: textHasher(runtime),
-    ...uploaderOptions,
+    ...rest,
   });
   const isDone = () => [...uploader.uploads()].every(({ status }) => isEnded(status));
   return {

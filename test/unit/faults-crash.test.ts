@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { STANDS } from '../../src/core/session/stored-row.ts';
 import { isEnded, isStored } from '../../src/core/upload-state.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import { MemoryBackend } from '../support/memory-backend.ts';
+import { MemoryBackend, type MemoryRequest } from '../support/memory-backend.ts';
 import { MemoryBrowser } from '../support/memory-browser.ts';
 import { textFiles } from '../support/uploader-world.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
@@ -17,10 +17,18 @@ interface Run {
   readonly dieAt: number;
   readonly at: 'change' | 'write';
   readonly canReconcile: boolean;
+  /** Small files go in packs. */
+  readonly isPacked?: boolean;
+}
+
+/** Bodies that the backend was sent, alone or in packs. */
+function bodiesIn(requests: readonly MemoryRequest[]): number {
+  const counts = requests.map(({ route, files = 0 }) => (route === 'put' ? 1 : files));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** One page until it dies, then another one that goes on. */
-async function runTwice({ dieAt, at, canReconcile }: Run) {
+async function runTwice({ dieAt, at, canReconcile, isPacked = false }: Run) {
   const runtime = new VirtualRuntime();
   const moments = { n: 0 };
   const finalizing: string[] = [];
@@ -30,7 +38,11 @@ async function runTwice({ dieAt, at, canReconcile }: Run) {
   const putLatencyMs = at === 'write' ? 700 : 40;
   const backend = new MemoryBackend(runtime, { finalize: note }, { putLatencyMs });
   const browser = new MemoryBrowser(runtime);
-  const { reconcile, ...rest } = backend.adapter({ maxConcurrency: MAX_CONCURRENT });
+  const pack = { maxFiles: 4, maxBytes: 4_000, maxFileBytes: 1_000 };
+  const { reconcile, ...rest } = backend.adapter({
+    maxConcurrency: MAX_CONCURRENT,
+    ...(isPacked ? { pack } : {}),
+  });
   const adapter = canReconcile && reconcile ? { ...rest, reconcile } : rest;
 
   let isDead = false;
@@ -41,8 +53,8 @@ async function runTwice({ dieAt, at, canReconcile }: Run) {
     if (moments.n !== dieAt) return;
     isDead = true;
     const { requests } = backend;
-    const underWay = requests.filter(({ route, endedAtMs }) => route === 'put' && !endedAtMs);
-    inDoubt = underWay.length + (canReconcile ? 0 : backend.objects.size);
+    const underWay = bodiesIn(requests.filter(({ endedAtMs }) => !endedAtMs));
+    inDoubt = underWay + (canReconcile ? 0 : backend.objects.size);
     first.kill();
   };
   const first = browser.open(adapter, at === 'write' ? { onWrite: passed } : {});
@@ -55,7 +67,7 @@ async function runTwice({ dieAt, at, canReconcile }: Run) {
   if (!isDead) await runtime.advance(2_000);
   // What was under way when the page died arrives, or does not.
   await runtime.advance(10_000);
-  const putsBefore = backend.requests.filter(({ route }) => route === 'put').length;
+  const putsBefore = bodiesIn(backend.requests);
   finalizing.splice(0);
   const stored = new Map<string, string>();
   let known = 0;
@@ -85,7 +97,7 @@ async function runTwice({ dieAt, at, canReconcile }: Run) {
   await runtime.advance(2_000);
   return {
     ...{ runtime, backend, browser, first, second, moments, isDead, stored, inDoubt },
-    putsAfter: backend.requests.filter(({ route }) => route === 'put').length - putsBefore,
+    putsAfter: bodiesIn(backend.requests) - putsBefore,
     putsBefore,
     finalizing,
   };
@@ -145,6 +157,8 @@ async function dieOften(seed: number): Promise<void> {
     {
       credentials: () => fail(0.1, reset),
       put: () => fail(0.1, reset),
+      pack: () => fail(0.1, reset),
+      packStored: () => runtime.random() < 0.2,
       putStored: () => (runtime.random() < 0.2 ? 'lost' : undefined),
       finalized: () => fail(0.2, reset),
       reconcile: () => fail(0.3, reset),
@@ -152,7 +166,9 @@ async function dieOften(seed: number): Promise<void> {
     { putLatencyMs: 300 },
   );
   const browser = new MemoryBrowser(runtime);
-  const adapter = backend.adapter({ maxConcurrency: MAX_CONCURRENT });
+  const pack = { maxFiles: 3, maxBytes: 4_000, maxFileBytes: 1_000 };
+  const packed = seed % 2 === 0 ? { pack } : {};
+  const adapter = backend.adapter({ maxConcurrency: MAX_CONCURRENT, ...packed });
   for (let life = 0; life < 6; life += 1) {
     const page = browser.open(adapter, { resume: 'auto' });
     await runtime.advance(runtime.random() * 500);
@@ -286,6 +302,14 @@ describe('a page that dies', { timeout: 120_000 }, () => {
     { at: 'write', canReconcile: false },
   ] as const)('29: at any $at loses nothing (reconcile: $canReconcile)', async (run) => {
     expect(await dieEverywhere(run)).toBeGreaterThan(run.at === 'change' ? 100 : 8);
+  });
+
+  it.each([
+    { at: 'change', canReconcile: true },
+    { at: 'write', canReconcile: true },
+  ] as const)('29: at any $at loses nothing while files go in packs', async (run) => {
+    const moments = await dieEverywhere({ ...run, isPacked: true });
+    expect(moments).toBeGreaterThan(run.at === 'change' ? 80 : 4);
   });
 
   it('32: with the last second of its journal, as after a power cut, sends nothing twice', async () => {

@@ -26,7 +26,7 @@ function createWatch(leftBytes: number) {
   const faults: UploadError[] = [];
   const onFault = (error: UploadError) => void faults.push(error);
   const { signal } = new AbortController();
-  const watch = new FileWatch({ runtime, body, signal, onFault });
+  const watch = new FileWatch({ runtime, bodies: [body], signal, onFault });
   const codes = () => faults.map(({ code }) => code);
   return { disk, runtime, watch, codes };
 }

@@ -10,6 +10,8 @@ import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from '
 
 /** Files per request, at most: what one answer grants must be sent before it expires. */
 const BATCH_FILES = 200;
+/** Packs use up as many in a second or so. */
+const PACKED_BATCH_FILES = 500;
 /** Credentials are asked for this long ahead of their use. */
 const AHEAD_MS = 60_000;
 /** Each further request may wait a little longer for a fuller batch, up to this. */
@@ -24,6 +26,8 @@ export interface CredentialStageOptions {
   /** Uploads that hold a credential and wait for their PUT. */
   readonly readyCount: () => number;
   readonly putConcurrency: () => number;
+  /** Files went in packs just now, many at once. */
+  readonly arePacked: () => boolean;
   /** No more hashed uploads will come soon: do not wait for a fuller batch. */
   readonly isUpstreamIdle: () => boolean;
   readonly granted: (upload: Upload, result: CredentialResult & { status: 'granted' }) => void;
@@ -70,12 +74,17 @@ export class CredentialStage implements Stage {
     this.#queue.push(upload, delayMs);
   }
 
+  get #batchFiles(): number {
+    return this.#options.arePacked() ? PACKED_BATCH_FILES : BATCH_FILES;
+  }
+
   /** How many credentials should be at hand: what the PUTs use up in a minute. */
   #target(): number {
-    if (this.#areRequestsScarce) return BATCH_FILES * 2;
     const { putsPerSecond, putConcurrency } = this.#options;
+    const most = this.#batchFiles * 2;
+    if (this.#areRequestsScarce) return most;
     const inAMinute = putsPerSecond() * (AHEAD_MS / 1_000);
-    return Math.min(Math.max(inAMinute, putConcurrency() * 2), BATCH_FILES * 2);
+    return Math.min(Math.max(inAMinute, putConcurrency() * 2), most);
   }
 
   pump(): void {
@@ -83,7 +92,7 @@ export class CredentialStage implements Stage {
     const ready = this.#options.readyCount();
     const target = this.#target();
     if (ready > target / 2) return;
-    const maxBatch = Math.min(BATCH_FILES, this.#context.adapter.capabilities.maxBatchFiles);
+    const maxBatch = Math.min(this.#batchFiles, this.#context.adapter.capabilities.maxBatchFiles);
     const wanted = Math.min(Math.ceil(target - ready), maxBatch);
     if (this.#queue.size < wanted && !this.#options.isUpstreamIdle() && this.#linger.isOn) return;
 

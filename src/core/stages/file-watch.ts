@@ -7,11 +7,12 @@ const QUIET_MS = 5_000;
 
 export interface FileWatchParts {
   readonly runtime: Runtime;
-  readonly body: Blob;
+  /** What is being sent: a file, or those of a pack. */
+  readonly bodies: readonly Blob[];
   /** Of the PUT. */
   readonly signal: AbortSignal;
-  /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone. */
-  readonly onFault: (error: UploadError) => void;
+  /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone, and which one it is. */
+  readonly onFault: (error: UploadError, index: number) => void;
 }
 
 /**
@@ -50,15 +51,16 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const { body, onFault } = this.#parts;
-    const fault = await findFault(body, this.#parts).catch(() => undefined);
-    if (this.#isStopped) return;
-    if (!fault || (this.#hasSent && !isCutOff(fault))) {
-      this.#arm();
+    const { bodies, onFault } = this.#parts;
+    for (const [index, body] of bodies.entries()) {
+      const fault = await findFault(body, this.#parts).catch(() => undefined);
+      if (this.#isStopped) return;
+      if (!fault || (this.#hasSent && !isCutOff(fault))) continue;
+      this.stop();
+      onFault(fault, index);
       return;
     }
-    this.stop();
-    onFault(fault);
+    this.#arm();
   }
 }
 

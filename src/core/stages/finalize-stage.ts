@@ -1,4 +1,4 @@
-import type { UploadError } from '../../errors/upload-error.ts';
+import { UploadError } from '../../errors/upload-error.ts';
 import { MAX_ATTEMPTS, URGENT_MAX_ATTEMPTS } from '../../retry/retry-policy.ts';
 import type { FinalizeOutcome } from '../../transports/adapter.ts';
 import { Lane } from '../lane.ts';
@@ -91,14 +91,33 @@ export class FinalizeStage implements Stage {
   }
 
   #finalize(batch: readonly Sent[]): Promise<void> {
-    const { adapter, signal } = this.#context;
     return runBatch<Settled>(this.#context, {
       stage: 'finalize',
       lane: this.lane,
       batch,
-      call: () => adapter.finalize(batch, signal),
+      call: () => this.#ask(batch),
       settle: (id, result) => this.#settle(id, result),
       fail: (...failed) => this.#fail(...failed),
+    });
+  }
+
+  /** A backend that takes every upload at its word is asked first about those whose answer was lost. */
+  async #ask(batch: readonly Sent[]): Promise<readonly FinalizeOutcome[]> {
+    const { adapter, signal } = this.#context;
+    const inDoubt = adapter.capabilities.verifiesAtFinalize
+      ? []
+      : batch.filter(({ status }) => status === 'put-unknown');
+    if (inDoubt.length === 0) return adapter.finalize(batch, signal);
+    const heads = await adapter.head?.(inDoubt, signal);
+    const absent = new Set(inDoubt.filter((_, index) => heads?.[index] !== true));
+    const there = batch.filter((upload) => !absent.has(upload));
+    const outcomes = there.length === 0 ? [] : await adapter.finalize(there, signal);
+    return batch.map((upload): FinalizeOutcome => {
+      const outcome = outcomes[there.indexOf(upload)];
+      if (outcome) return outcome;
+      const code = absent.has(upload) ? 'not_uploaded' : 'unexpected_response';
+      const error = new UploadError(code, 'The store does not have it, or does not say so.');
+      return { status: 'failed', error };
     });
   }
 

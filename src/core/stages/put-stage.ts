@@ -1,10 +1,10 @@
 import { toFileError } from '../../errors/file-error.ts';
-import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import { UploadError } from '../../errors/upload-error.ts';
+import type { Hasher } from '../../hashing/hasher.ts';
 import { findFault } from '../../hashing/read-error.ts';
-import type { Credential, FinalizedAsset } from '../../protocol/index.ts';
-import type { TimerHandle } from '../../runtime/runtime.ts';
+import type { Credential } from '../../protocol/index.ts';
 import type { PutOutcome } from '../../transports/adapter.ts';
-import { BandwidthCap } from '../concurrency/bandwidth-cap.ts';
+import type { BandwidthGate } from '../concurrency/bandwidth-gate.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
@@ -12,21 +12,11 @@ import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
 import { explainPutFailure } from './explain-put-failure.ts';
 import { FileWatch } from './file-watch.ts';
-import {
-  haltsOn,
-  judgeFailure,
-  type Stage,
-  type StageContext,
-  stillIn,
-  takeable,
-} from './stage.ts';
+import type { HeldCredentials } from './held-credentials.ts';
+import { type PutExits, PutResults } from './put-results.ts';
+import { asUploadError, haltsOn, type Stage, type StageContext, takeable } from './stage.ts';
+import { verifiedBytes } from './verified-bytes.ts';
 
-/** A credential is not used in its last seconds: the PUT must begin before it expires. */
-const EXPIRY_MARGIN_MS = 15_000;
-/** Nor is one that lives shortly refused at once for that. */
-const MARGIN_SHARE = 0.5;
-/** A store that refuses a fresh credential too refuses the file. */
-const MAX_REFRESHES = 1;
 /** A store that refused so many files, and took none, will refuse the next one as well. */
 const REFUSALS_TO_STOP = 5;
 /** Probes in vain after which it is asked whether the store is there at all. */
@@ -34,13 +24,7 @@ const PROBES_TO_ASK = 3;
 /** Bytes under way at once; one larger file still goes, alone. */
 const IN_FLIGHT_BUDGET_BYTES = 256 * 1024 * 1024;
 
-interface HeldCredential {
-  readonly credential: Credential;
-  /** By the monotonic clock, which the person cannot set. */
-  readonly expiresMs: number;
-  /** By the wall clock too: while a machine sleeps, some browsers' monotonic clocks stand still. */
-  readonly expiresEpochMs: number;
-}
+type Ready = Upload & { readonly status: 'ready' };
 
 interface FailedPut {
   readonly credential: Credential;
@@ -51,18 +35,11 @@ interface FailedPut {
   readonly startMs: number;
 }
 
-export interface PutStageOptions {
+export interface PutStageOptions extends PutExits {
   readonly maxConcurrency: number;
-  /** Takes uploads whose bytes are stored, or may be. */
-  readonly next: (upload: Upload) => void;
-  /** Takes uploads that the backend stored and finalized in one step. */
-  readonly finalized: (upload: Upload) => void;
-  /** Takes uploads that need another credential. */
-  readonly needsCredential: (upload: Upload) => void;
-  /** Takes uploads whose recalled checksum was not that of their bytes. */
-  readonly needsHash: (upload: Upload) => void;
-  /** Whether the API answers: then a store that does not is another matter than a lost network. */
-  readonly isApiReachable: () => boolean;
+  readonly credentials: HeldCredentials;
+  readonly bandwidth: BandwidthGate;
+  readonly hasher: Hasher;
   readonly onWait: (wait: WaitReason) => void;
 }
 
@@ -72,12 +49,9 @@ export class PutStage implements Stage {
   readonly #context: StageContext;
   readonly #options: PutStageOptions;
   readonly #queue: RowQueue;
-  /** Beside the rows, so that no URL reaches an event or a store. */
-  readonly #credentials = new Map<string, HeldCredential>();
+  readonly #results: PutResults;
   readonly #aborts = new Map<string, AbortController>();
   readonly #done = new GoodputMeter();
-  readonly #cap = new BandwidthCap();
-  #capTimer: TimerHandle | undefined;
   #inFlightBytes = 0;
   #refusals = 0;
 
@@ -85,6 +59,9 @@ export class PutStage implements Stage {
     this.#context = context;
     this.#options = options;
     this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
+    this.#results = new PutResults(context, options, options.credentials, (upload, delayMs) =>
+      this.accept(upload, delayMs),
+    );
     this.lane = new Lane({
       name: 'put',
       concurrency: { max: options.maxConcurrency },
@@ -100,22 +77,8 @@ export class PutStage implements Stage {
     return this.#queue.size;
   }
 
-  putsPerSecond(): number {
+  filesPerSecond(): number {
     return this.#done.perSecond(this.#context.runtime.now());
-  }
-
-  /** @param bytesPerSecond null for no cap */
-  setBandwidthCap(bytesPerSecond: number | null): void {
-    this.#cap.set(bytesPerSecond, this.#context.runtime.now());
-  }
-
-  hold(id: string, credential: Credential): void {
-    const { runtime } = this.#context;
-    const { expiresInMs } = credential;
-    const usableMs = expiresInMs - Math.min(EXPIRY_MARGIN_MS, expiresInMs * MARGIN_SHARE);
-    const expiresMs = runtime.now() + usableMs;
-    const expiresEpochMs = runtime.epochNow() + usableMs;
-    this.#credentials.set(id, { credential, expiresMs, expiresEpochMs });
   }
 
   accept(upload: Upload, delayMs = 0): void {
@@ -123,9 +86,12 @@ export class PutStage implements Stage {
   }
 
   pump(): void {
-    const { ledger, runtime } = this.#context;
+    const { bandwidth, credentials } = this.#options;
     while (this.lane.free() > 0 && this.#inFlightBytes < IN_FLIGHT_BUDGET_BYTES) {
-      if (this.#mustWaitForCap()) return;
+      if (bandwidth.isClosed()) {
+        this.lane.starved();
+        return;
+      }
       const id = this.#queue.take();
       if (id === undefined) {
         this.lane.starved();
@@ -133,51 +99,41 @@ export class PutStage implements Stage {
       }
       const upload = takeable(this.#context, id, 'ready');
       if (!upload) continue;
-      const held = this.#credentials.get(id);
-      if (!held || this.#isExpired(held)) {
-        this.#renew(id, false);
+      const credential = credentials.usable(id);
+      if (!credential) {
+        this.#results.renew(id, false);
         continue;
       }
-      this.#cap.started(upload.sizeBytes, runtime.now());
+      bandwidth.started(upload.sizeBytes);
       this.#inFlightBytes += upload.sizeBytes;
-      ledger.apply(id, { type: 'put-started' });
-      this.lane.run(() => this.#put(upload, held.credential));
+      this.#context.ledger.apply(id, { type: 'put-started' });
+      this.lane.run(() => this.#put(upload, credential));
     }
   }
 
-  /** Ends the PUT of an upload that was cancelled or paused. */
+  /** Ends the PUT of an upload that was paused. */
   cancel(id: string): void {
-    this.#credentials.delete(id);
+    this.#options.credentials.delete(id);
     this.#aborts.get(id)?.abort();
+  }
+
+  /** Ends the PUT of an upload that nobody wants any more; the backend may forget what it has of it. */
+  discard(id: string): void {
+    const { adapter, runtime } = this.#context;
+    const credential = this.#aborts.has(id) ? this.#options.credentials.get(id) : undefined;
+    this.cancel(id);
+    if (credential) adapter.abort?.(credential).catch((error) => runtime.reportError(error));
   }
 
   dispose(): void {
     this.#queue.dispose();
     this.lane.dispose();
-    if (this.#capTimer !== undefined) this.#context.runtime.clearTimer(this.#capTimer);
     for (const controller of this.#aborts.values()) controller.abort();
   }
 
-  #isExpired({ expiresMs, expiresEpochMs }: HeldCredential): boolean {
-    const { runtime } = this.#context;
-    return expiresMs <= runtime.now() || expiresEpochMs <= runtime.epochNow();
-  }
-
-  #mustWaitForCap(): boolean {
-    const { runtime, wake } = this.#context;
-    const waitMs = this.#cap.waitMs(runtime.now());
-    if (waitMs <= 0) return false;
-    this.lane.starved();
-    this.#capTimer ??= runtime.setTimer(() => {
-      this.#capTimer = undefined;
-      wake();
-    }, waitMs);
-    return true;
-  }
-
-  async #put(upload: Upload & { status: 'ready' }, credential: Credential): Promise<void> {
+  async #put(upload: Ready, credential: Credential): Promise<void> {
+    const { adapter, attemptLog, ledger, runtime, telemetry } = this.#context;
     const { id, sizeBytes } = upload;
-    const { adapter, attemptLog, files, ledger, runtime, telemetry } = this.#context;
     const startMs = runtime.now();
     const controller = new AbortController();
     const { signal } = controller;
@@ -188,20 +144,15 @@ export class PutStage implements Stage {
     let spoilt: UploadError | undefined;
     const isTakenBack = () => signal.aborted && spoilt === undefined;
     try {
-      body = await files.openToSend(id);
+      body = await this.#open(upload, signal);
       if (signal.aborted) return;
       if (!body) {
         this.#context.detach(id);
         return;
       }
-      // An earlier PUT may have failed for what the file is now, and not have been told apart.
-      const isAgain = attemptLog.countOf(id) > 0;
-      const fault = isAgain ? await findFault(body, { runtime, signal }) : undefined;
-      if (fault) throw fault;
-      if (signal.aborted) return;
       watch = new FileWatch({
         runtime,
-        body,
+        bodies: [body],
         signal,
         onFault: (error) => {
           spoilt = error;
@@ -232,22 +183,19 @@ export class PutStage implements Stage {
       }
       if (isTakenBack()) return;
       if (outcome === 'stored') {
-        this.#finish(id, { type: 'put-succeeded' });
-      } else if (outcome !== 'lost') {
-        this.#finalized(id, outcome.finalized);
-      } else {
+        this.#results.stored(id);
+      } else if (outcome === 'lost') {
         const error = spoilt ?? new UploadError('network_failed', 'The store’s answer was lost.');
         const failure = error.toFailure();
         attemptLog.add(id, { stage: 'put', atMs: runtime.epochNow(), failure });
-        this.#finish(id, {
-          type: 'put-lost',
-          costsAttempt: spoilt ? true : this.lane.failed(error, id),
-        });
+        this.#results.lost(id, spoilt ? true : this.lane.failed(error, id));
+      } else {
+        this.#results.finalized(id, outcome.finalized);
       }
     } catch (cause) {
       watch?.stop();
       if (isTakenBack()) return;
-      const failure = toUploadError(cause);
+      const failure = asUploadError(this.#context, cause);
       const explained = toFileError(cause) ?? explainPutFailure(failure, body, { runtime, signal });
       const error = await explained;
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
@@ -262,26 +210,21 @@ export class PutStage implements Stage {
     }
   }
 
-  #finish(
-    id: string,
-    event: { type: 'put-succeeded' } | { type: 'put-lost'; costsAttempt: boolean },
-  ): void {
-    if (!stillIn(this.#context.ledger, id, 'uploading')) return;
-    this.#credentials.delete(id);
-    this.#options.next(this.#context.ledger.apply(id, event));
-  }
-
-  #finalized(id: string, asset: FinalizedAsset): void {
-    if (!stillIn(this.#context.ledger, id, 'uploading')) return;
-    this.#credentials.delete(id);
-    const { id: assetId, isDuplicate, needsProcessing } = asset;
-    const event = { type: 'finalize-succeeded', assetId, isDuplicate, needsProcessing } as const;
-    this.#options.finalized(this.#context.ledger.apply(id, event));
+  /** @returns what is to be sent; undefined when this page cannot read it */
+  async #open({ id, checksum }: Ready, signal: AbortSignal): Promise<Blob | undefined> {
+    const { adapter, attemptLog, files, runtime } = this.#context;
+    const body = await files.openToSend(id);
+    if (!body || signal.aborted) return body;
+    // An earlier PUT may have failed for what the file is now, and not have been told apart.
+    const isAgain = attemptLog.countOf(id) > 0;
+    const fault = isAgain ? await findFault(body, { runtime, signal }) : undefined;
+    if (fault) throw fault;
+    if (adapter.capabilities.checksum === 'sha256' || signal.aborted) return body;
+    return verifiedBytes(body, checksum, this.#options.hasher, signal);
   }
 
   async #fail(id: string, put: FailedPut): Promise<void> {
     const { credential, error: failure, isLocal, sentBytes, startMs } = put;
-    const { ledger } = this.#context;
     const wasStopped = haltsOn(this.#context, failure, startMs);
     const costsAttempt = !wasStopped && (isLocal || this.lane.failed(failure, id));
     const isBlocked =
@@ -290,37 +233,9 @@ export class PutStage implements Stage {
       ? new UploadError('store_blocked', 'The store is there, but this page may not write to it.')
       : failure;
     if (isBlocked) haltsOn(this.#context, error, startMs);
-
-    const upload = stillIn(ledger, id, 'uploading');
-    if (!upload) return;
-    if (error.action === 'exists') {
-      this.#finish(id, { type: 'put-succeeded' });
-      return;
-    }
-    if (this.#context.hasLostPermission(id, error)) {
-      this.#context.detach(id);
-      return;
-    }
-    if (error.code === 'file_changed' && this.#context.checksums.doubt(upload)) {
-      this.#credentials.delete(id);
-      this.#options.needsHash(ledger.apply(id, { type: 'checksum-doubted' }));
-      return;
-    }
-    if (error.action === 'refresh' && upload.attempts.refresh < MAX_REFRESHES) {
-      this.#renew(id, true);
-      return;
-    }
     const mayCost = costsAttempt && !isBlocked;
-    const isAlive = this.#options.isApiReachable();
-    const judged = judgeFailure(this.#context, 'put', upload, error, mayCost, isAlive);
-    if (error.action === 'refresh' || judged.isGivenUp) {
-      this.#credentials.delete(id);
-      ledger.apply(id, { type: 'gave-up', failure: error.toFailure() });
-      this.#countRefusal(error, startMs);
-      return;
-    }
-    const deferred = { type: 'put-deferred', costsAttempt: judged.costsAttempt } as const;
-    this.accept(ledger.apply(id, deferred), judged.delayMs);
+    const failed = { error, costsAttempt: mayCost, ending: 'gave-up' } as const;
+    if (this.#results.failed(id, failed)) this.#countRefusal(error, startMs);
   }
 
   /** The API answers, the store's host does too, and yet no PUT ever came through. */
@@ -337,11 +252,5 @@ export class PutStage implements Stage {
     if (this.#refusals < REFUSALS_TO_STOP || this.lane.hasEverSucceeded) return;
     this.#refusals = 0;
     this.#context.stop('store_refused', error, startMs);
-  }
-
-  #renew(id: string, isRefused: boolean): void {
-    this.#credentials.delete(id);
-    const upload = this.#context.ledger.apply(id, { type: 'credential-expired', isRefused });
-    this.#options.needsCredential(upload);
   }
 }

@@ -1,7 +1,7 @@
-import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import { UploadError } from '../../errors/upload-error.ts';
 import type { Lane } from '../lane.ts';
 import type { Upload } from '../upload-state.ts';
-import { haltsOn, type StageContext } from './stage.ts';
+import { asUploadError, haltsOn, type StageContext } from './stage.ts';
 
 /** `refused`: the server spoke of this file. `gave-up`: the whole request failed. */
 export type FailedEnding = 'refused' | 'gave-up';
@@ -48,7 +48,7 @@ export async function runBatch<Result extends { readonly status: string }>(
     }
   } catch (cause) {
     if (signal.aborted) return;
-    const error = toUploadError(cause);
+    const error = asUploadError(context, cause);
     const { code } = error;
     telemetry.span(stage, startMs, { uploadId: null, outcome: 'failed', code, files });
     const isHalted = haltsOn(context, error, startMs);

@@ -1,4 +1,4 @@
-import type { UploadError } from '../../errors/upload-error.ts';
+import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import { decideRetry, type RetryStage } from '../../retry/retry-policy.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { UploadAdapter } from '../../transports/adapter.ts';
@@ -134,6 +134,12 @@ export function judgeFailure(
     emitter.emit({ type: 'upload-retried', ...event });
   }
   return { isGivenUp: isSuspect || !again, costsAttempt: true, delayMs };
+}
+
+/** What an adapter's method threw, as it means it. */
+export function asUploadError({ adapter }: StageContext, cause: unknown): UploadError {
+  if (cause instanceof UploadError) return cause;
+  return adapter.classify?.(cause) ?? toUploadError(cause);
 }
 
 /** Pauses everything when only somebody's act can help. @returns whether that is so */

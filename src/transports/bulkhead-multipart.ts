@@ -1,0 +1,59 @@
+import {
+  multipartAbortResponseSchema,
+  multipartBeginResponseSchema,
+  multipartPartsResponseSchema,
+} from '../protocol/index.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { PutOutcome, PutRequest } from './adapter.ts';
+import type { ApiClient } from './api-client.ts';
+import { choosePartSize, createPartPool, putInParts } from './multipart-put.ts';
+import { xhrPut } from './xhr-put.ts';
+
+/** PUTs of a Bulkhead server's credentials: whole, or in parts where the server allows it. */
+export interface BulkheadPut {
+  put(request: PutRequest): Promise<PutOutcome>;
+  /** Forgets the parts of an upload that nobody wants any more. */
+  abort(assetId: string): Promise<void>;
+}
+
+/** @param concurrency parts under way at once, of all files */
+export function bulkheadPut(api: ApiClient, runtime: Runtime, concurrency: number): BulkheadPut {
+  const pool = createPartPool(concurrency);
+  return {
+    async put(request) {
+      const { upload, credential, body, signal, onProgress } = request;
+      // Parts are hashed in the page, which plain http does not allow: there a file goes whole.
+      if (!credential.multipart || !globalThis.crypto?.subtle) return xhrPut(request, runtime);
+      const { assetId } = credential;
+      const partSize = choosePartSize({
+        fileBytes: upload.sizeBytes,
+        limits: credential.multipart,
+        goodputBytesPerSecond: pool.goodputBytesPerSecond,
+      });
+      const begun = await api.post(
+        '/api/multipart/begin',
+        { assetId, partSize },
+        multipartBeginResponseSchema,
+        signal,
+      );
+      await putInParts({
+        ...{ body, signal, onProgress, runtime, pool },
+        partSizeBytes: begun.partSize,
+        storedParts: begun.parts.map(({ partNumber, size }) => ({ partNumber, sizeBytes: size })),
+        hasChecksums: true,
+        async sign(wanted, whileSigning) {
+          const parts = wanted.map(({ partNumber, checksum }) => ({ partNumber, checksum }));
+          const schema = multipartPartsResponseSchema;
+          const json = { assetId, parts };
+          return (await api.post('/api/multipart/parts', json, schema, whileSigning)).parts;
+        },
+      });
+      return 'stored';
+    },
+
+    async abort(assetId) {
+      const { signal } = new AbortController();
+      await api.post('/api/multipart/abort', { assetId }, multipartAbortResponseSchema, signal);
+    },
+  };
+}
