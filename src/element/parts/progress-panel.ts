@@ -31,6 +31,8 @@ export class ProgressPanel extends PartElement {
   declare isAsking: boolean;
   /** A person put it away, when all was done. */
   declare isHidden: boolean;
+  /** What takes the place of a button that was pressed: the focus goes there once it is. */
+  #focusNext: string | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
@@ -81,13 +83,17 @@ export class ProgressPanel extends PartElement {
     </section>`;
   }
 
-  protected override updated(changed: Map<PropertyKey, unknown>): void {
-    if (!changed.has('isAsking')) return;
-    const wasAsking = changed.get('isAsking');
-    if (wasAsking === undefined) return;
-    // The button that was pressed is gone.
-    const next = this.isAsking ? '.keep' : '.pause, .resume';
-    this.querySelector<HTMLElement>(next)?.focus();
+  protected override updated(): void {
+    if (this.#focusNext === undefined) return;
+    const next = this.querySelector<HTMLElement>(this.#focusNext);
+    if (!next) return;
+    this.#focusNext = undefined;
+    next.focus();
+  }
+
+  #ask(isAsking: boolean): void {
+    this.#focusNext = isAsking ? '.keep' : '.pause, .resume';
+    this.isAsking = isAsking;
   }
 
   /** Parts that stay whole, a space between: lines break there and nowhere else. */
@@ -170,9 +176,7 @@ export class ProgressPanel extends PartElement {
         isPaused
           ? html`<button type="button" class="button primary resume" part="button primary-button resume" @click=${() => this.#resume()}>${icon('play')}${strings.resume}</button>`
           : html`<button type="button" class="button pause" part="button pause" @click=${() => this.#pause()}>${icon('pause')}${strings.pause}</button>`
-      }<button type="button" class="button quiet cancel" part="button cancel" @click=${() => {
-        this.isAsking = true;
-      }}>${strings.cancel}</button>`;
+      }<button type="button" class="button quiet cancel" part="button cancel" @click=${() => this.#ask(true)}>${strings.cancel}</button>`;
     }
     if (session.phase !== 'done') return nothing;
     return html`<button
@@ -196,14 +200,12 @@ export class ProgressPanel extends PartElement {
       role="group"
       aria-label=${strings.cancel}
       @keydown=${(event: KeyboardEvent) => {
-        if (event.key === 'Escape') this.isAsking = false;
+        if (event.key === 'Escape') this.#ask(false);
       }}
     >
       <p>${strings.cancelQuestion(this.session.unsent)}</p>
       <div>
-        <button type="button" class="button keep" part="button cancel-keep" @click=${() => {
-          this.isAsking = false;
-        }}>${strings.cancelKeep}</button>
+        <button type="button" class="button keep" part="button cancel-keep" @click=${() => this.#ask(false)}>${strings.cancelKeep}</button>
         <button type="button" class="button danger" part="button danger-button cancel-confirm" @click=${() => {
           this.isAsking = false;
           this.uploader.abort();
@@ -213,22 +215,13 @@ export class ProgressPanel extends PartElement {
   }
 
   #pause(): void {
+    this.#focusNext = '.resume';
     this.uploader.pause();
-    this.#keepFocus('.resume');
   }
 
   #resume(): void {
+    this.#focusNext = '.pause';
     this.uploader.resume();
-    this.#keepFocus('.pause');
-  }
-
-  /** One button takes the other's place: the focus goes with it, once the snapshot has changed. */
-  #keepFocus(selector: string): void {
-    const stop = this.uploader.subscribe(async () => {
-      stop();
-      await this.updateComplete;
-      this.querySelector<HTMLElement>(selector)?.focus();
-    });
   }
 
   #tick(isOn: boolean): void {
