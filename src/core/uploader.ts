@@ -388,6 +388,15 @@ export class Uploader {
     return this.#ledger.get(id);
   }
 
+  /**
+   * The file of an upload, for a preview: while this page has it at hand, and it is not stored yet.
+   *
+   * @returns undefined once it is stored, and for files that would have to be opened or copied first
+   */
+  fileOf(id: string): Blob | undefined {
+    return this.#files.atHand(id);
+  }
+
   /** All uploads in the order they were added. */
   uploads(): IterableIterator<Upload> {
     return this.#ledger.all();
