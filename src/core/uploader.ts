@@ -52,6 +52,10 @@ export interface UploaderParts {
 /** What was wrong was the file: one that is added at the same place takes its place. */
 const FILE_CODES: ReadonlySet<string> = new Set(['file_changed', 'file_unreadable']);
 
+/** The store lost it after it was finalized: the same bytes mend it. */
+const isLost = (upload: Upload): boolean =>
+  upload.status === 'processing-failed' && upload.failure.code === 'missing_blob';
+
 const isSpoiled = (upload: Upload | undefined): boolean =>
   upload?.status === 'rejected' ||
   (upload?.status === 'dead' && FILE_CODES.has(upload.failure.code));
@@ -486,7 +490,14 @@ export class Uploader {
     const upload = this.#ledger.get(id);
     if (!upload) return;
     if (!isRelisted) this.#sessions.recognised(id);
-    if (isStored(upload.status)) return;
+    if (isStored(upload.status)) {
+      if (!isRelisted && isSame && isLost(upload)) {
+        this.#files.put(id, file);
+        this.#pipeline.accept(this.#ledger.apply(id, { type: 'bytes-missing' }));
+        this.#wake();
+      }
+      return;
+    }
     if (upload.status === 'detached') {
       this.#intake.forget(upload);
       this.#sessions.files.found(upload, file, isSame, file.lastModified);
