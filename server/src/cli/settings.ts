@@ -1,3 +1,4 @@
+import { MAX_BATCH_FILES } from 'bulkhead/protocol';
 import * as z from 'zod';
 import { type Config, configSchema } from '../config.ts';
 
@@ -121,6 +122,11 @@ const environmentSchema = z.object({
   BULKHEAD_PROCESS_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_EMBED_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_MAX_FILE_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  /** Default: by the store. */
+  BULKHEAD_PACKS: flag.optional(),
+  BULKHEAD_PACK_MAX_FILES: wholeNumber(1, MAX_BATCH_FILES).optional(),
+  BULKHEAD_PACK_MAX_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
+  BULKHEAD_PACK_MAX_FILE_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
   BULKHEAD_RATE_CAPACITY: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_RATE_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_MAX_OPEN_UPLOADS: wholeNumber(500, 10_000_000).optional(),
@@ -269,6 +275,18 @@ function productionProblems(settings: Settings, hasOwnStore: boolean): string[] 
   return problems;
 }
 
+/** Whether and how packs are taken, as far as the environment says; each limit switches them on. */
+export function packsOfSettings(settings: Settings): Config['packs'] {
+  const limits = definedOf({
+    maxFiles: settings.BULKHEAD_PACK_MAX_FILES,
+    maxBytes: settings.BULKHEAD_PACK_MAX_BYTES,
+    maxFileBytes: settings.BULKHEAD_PACK_MAX_FILE_BYTES,
+  });
+  if (settings.BULKHEAD_PACKS === false) return false;
+  if (settings.BULKHEAD_PACKS === undefined && Object.keys(limits).length === 0) return undefined;
+  return limits;
+}
+
 /** Of users, as far as the environment says. */
 export function limitsOf(settings: Settings): Record<string, number> {
   const limits = {
@@ -279,7 +297,11 @@ export function limitsOf(settings: Settings): Record<string, number> {
     maxFilesPerDay: settings.BULKHEAD_MAX_FILES_PER_DAY,
     maxBytesPerDay: settings.BULKHEAD_MAX_BYTES_PER_DAY,
   };
+  return definedOf(limits);
+}
+
+function definedOf(values: Record<string, number | undefined>): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(limits).filter((entry): entry is [string, number] => entry[1] !== undefined),
+    Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
 }
