@@ -341,8 +341,7 @@ export class MemoryBackend {
     code: 'processing_failed' | 'missing_blob' = 'processing_failed',
   ): void {
     this.runtime.setTimer(() => {
-      const error =
-        stage === 'failed' ? { code, detail: 'As planned' } : null;
+      const error = stage === 'failed' ? { code, detail: 'As planned' } : null;
       const change = { id: assetId, version: ++this.#version, stage, thumbnailUrl: null, error };
       this.#changes.set(assetId, change);
       this.#listener?.onChanges([change]);
