@@ -22,6 +22,7 @@ import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
 import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { createMultipartUploads } from './uploads/multipart.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
 
@@ -118,6 +119,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     authorize,
     issuer: measureIssuer(issuer, telemetry),
     finalizer: measureFinalizer(finalizer, telemetry),
+    multipart: createMultipartUploads({ db, blobs, quotas, clock }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     search: createSearch({ db, index, view, textQueries }),

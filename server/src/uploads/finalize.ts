@@ -12,6 +12,7 @@ import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
 import type { Quotas } from '../rate-limit/quota.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
+import { abortLeftover, completeMultipart } from './complete-multipart.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 import { absentOf } from './missing-blobs.ts';
 import { type Accepted, type Refused, settleUploads } from './settle-uploads.ts';
@@ -123,6 +124,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         logger.warn({ err: error }, 'Objects that nothing needs could not be deleted yet');
       });
     }
+    for (const { row } of [...rejected, ...finalized]) await abortLeftover(blobs, row, logger);
     const outcomes = new Map<string, Outcome>();
     for (const { row, problem } of [...rejected, ...exceeding]) outcomes.set(row.id, { problem });
     await Promise.all(
@@ -150,6 +152,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       );
       const inspections = new Map<string, Inspection>();
       await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
+        await completeMultipart(blobs, row);
         inspections.set(row.id, await inspectObject(blobs, row));
       });
       const accepted: Accepted[] = [];
