@@ -24,6 +24,7 @@ import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
 import { createPackReceiver } from './uploads/receive-pack.ts';
+import { createMultipartUploads } from './uploads/multipart.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
 
@@ -129,6 +130,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
         finalizer: measuredFinalizer,
         limits: packLimits,
       }),
+    multipart: createMultipartUploads({ db, blobs, quotas, clock }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     search: createSearch({ db, index, view, textQueries }),

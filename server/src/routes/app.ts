@@ -29,6 +29,7 @@ import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
 import type { PackReceiver } from '../uploads/receive-pack.ts';
+import type { MultipartUploads } from '../uploads/multipart.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
 import { mountAdminRoutes } from './admin-routes.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
@@ -36,6 +37,7 @@ import { type CronParts, mountCronRoutes } from './cron-routes.ts';
 import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { mountEvents } from './events.ts';
 import { mountHealth } from './health.ts';
+import { mountMultipartRoutes } from './multipart-routes.ts';
 import type { RequireOperator } from './operator.ts';
 import { mountPacks } from './pack-routes.ts';
 import { parse, refuseLongBatch } from './parse.ts';
@@ -47,6 +49,7 @@ export interface AppParts {
   authorize: Authorize;
   issuer: CredentialIssuer;
   finalizer: Finalizer;
+  multipart: MultipartUploads;
   reconciler: Reconciler;
   /** Without one, packs are not taken. */
   packs: PackReceiver | undefined;
@@ -174,6 +177,8 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     const { files } = parse(reconcileRequestSchema, body);
     return c.json({ results: await reconciler.reconcile(userId, files) });
   });
+
+  mountMultipartRoutes(app, { path, guard, multipart: parts.multipart });
 
   app.get(path('/api/processing-stats'), async (c) => {
     const userId = await guard(c);
