@@ -23,6 +23,7 @@ import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
 import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { createMultipartUploads } from './uploads/multipart.ts';
 import { createPackReceiver } from './uploads/receive-pack.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
@@ -122,6 +123,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     authorize,
     issuer: measureIssuer(issuer, telemetry),
     finalizer: measuredFinalizer,
+    multipart: createMultipartUploads({ db, blobs, clock }),
     packs:
       packLimits &&
       createPackReceiver({

@@ -150,6 +150,7 @@ describe('S3', () => {
         new UploadPartCommand({ ...key, UploadId, PartNumber: 1, Body: Buffer.alloc(1000) }),
       );
     };
+    const keepNone = async () => new Set<string>();
     const unfinished = async () => {
       const { Uploads = [] } = await client.send(
         new ListMultipartUploadsCommand({ Bucket: bucket }),
@@ -157,12 +158,12 @@ describe('S3', () => {
       return Uploads.length;
     };
     for (let i = 0; i < 3; i++) await begin();
-    expect(await store.abortUnfinished(Date.now() - 60_000, 100)).toBe(0);
+    expect(await store.abortUnfinished(Date.now() - 60_000, 100, keepNone)).toBe(0);
     expect(await unfinished()).toBe(3);
     const soon = Date.now() + 60_000;
-    expect(await store.abortUnfinished(soon, 2)).toBe(2);
+    expect(await store.abortUnfinished(soon, 2, keepNone)).toBe(2);
     expect(await unfinished()).toBe(1);
-    expect(await store.abortUnfinished(soon, 100)).toBe(1);
-    expect(await store.abortUnfinished(soon, 100)).toBe(0);
+    expect(await store.abortUnfinished(soon, 100, keepNone)).toBe(1);
+    expect(await store.abortUnfinished(soon, 100, keepNone)).toBe(0);
   });
 });

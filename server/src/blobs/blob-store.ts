@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { MultipartLimits } from 'bulkhead/protocol';
 
 /** What a PUT must be, exactly. */
 export interface PutGrant {
@@ -69,6 +70,42 @@ export interface BlobPage {
   next?: string;
 }
 
+/** A part that the store has. */
+export interface BlobPart {
+  /** From 1. */
+  partNumber: number;
+  sizeBytes: number;
+  /** Opaque. */
+  etag: string;
+}
+
+/** What the PUT of a part must be, exactly. */
+export interface PartGrant {
+  key: string;
+  uploadId: string;
+  partNumber: number;
+  sizeBytes: number;
+  /** SHA-256 of the part: 64 lower-case hex digits. */
+  checksum: string;
+  expiresInSeconds: number;
+}
+
+/** Large objects in parts of one size, which appear when they are complete. */
+export interface BlobMultipart {
+  /** Smaller objects go by one PUT. */
+  readonly fromBytes: number;
+  readonly limits: MultipartLimits;
+  /** @returns the upload's id. Each call opens another one. */
+  begin(key: string, contentType: string): Promise<string>;
+  /** All parts in order, or undefined when no such upload is open. */
+  parts(key: string, uploadId: string): Promise<BlobPart[] | undefined>;
+  signPart(grant: PartGrant): Promise<SignedPut>;
+  /** Joins the parts that the store has. One that is no longer open is no error: whether there is an object, `head` says. */
+  complete(key: string, uploadId: string): Promise<void>;
+  /** @returns whether it was open. */
+  abort(key: string, uploadId: string): Promise<boolean>;
+}
+
 /**
  * Where bytes live. Keys are made by the server. Every implementation passes `describeBlobStore`.
  * A missing object is `undefined` from `head` and a `BlobNotFoundError` from reads, never empty bytes.
@@ -107,12 +144,19 @@ export interface BlobStore {
   delete(keys: readonly string[]): Promise<void>;
   /** What is stored under a prefix, in the order of keys where the store keeps one. */
   list(prefix: string, after?: string): Promise<BlobPage>;
+  /** Absent where a store takes everything by one PUT. */
+  readonly multipart?: BlobMultipart;
   /**
    * Gives up multipart uploads that began before a time and were never completed; at most `limit` of them.
    * Absent where a store cannot have any.
+   * @param keep which of these keys' uploads are under way still
    * @returns how many.
    */
-  abortUnfinished?(startedBeforeMs: number, limit: number): Promise<number>;
+  abortUnfinished?(
+    startedBeforeMs: number,
+    limit: number,
+    keep: (keys: readonly string[]) => Promise<ReadonlySet<string>>,
+  ): Promise<number>;
 }
 
 export class BlobNotFoundError extends Error {

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 
+const MIB = 1024 * 1024;
+
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) URL' });
 
 export const s3OptionsSchema = z.strictObject({
@@ -34,6 +36,26 @@ export const s3OptionsSchema = z.strictObject({
    * the header: it would store what nobody checked. Default false: finalize reads and hashes such an object.
    */
   verifiesChecksums: z.boolean().default(false),
+  /** Large files in parts. Default on; `false` for servers without ListParts or UploadPart. */
+  multipart: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        /** Files of so many bytes may go in parts. Default 32 MiB: below, one PUT is as fast. */
+        fromBytes: z
+          .int()
+          .positive()
+          .default(32 * MIB),
+        /** Bytes of a part but the last. Default 8 MiB; S3 takes none below 5 MiB. */
+        minPartBytes: z
+          .int()
+          .min(5 * MIB)
+          .default(8 * MIB),
+        /** Parts that one call lists. Default 1000, the most of S3. */
+        partsPerPage: z.int().positive().max(1000).default(1000),
+      }),
+    ])
+    .prefault({}),
   /** Tries of each call of this server, the first included. Default 4. */
   maxAttempts: z.int().positive().default(4),
   /** Milliseconds since the epoch; dates URLs. Default `Date.now`. */

@@ -1,10 +1,8 @@
 import { Readable } from 'node:stream';
 import {
-  AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -14,12 +12,13 @@ import {
 import { resolveOptions } from '../config.ts';
 import { BlobNotFoundError, type BlobPage, type BlobStore } from './blob-store.ts';
 import { isMissing, isTaken, refuseSkew, unusable } from './s3-failures.ts';
+import { abortUnfinished, createS3Multipart } from './s3-multipart.ts';
 import { type S3StoreOptions, s3OptionsSchema } from './s3-options.ts';
 import { createS3Signer, SHA256_METADATA } from './s3-signer.ts';
 
 /** A {@link BlobStore} in a bucket. */
 export interface S3Store extends BlobStore {
-  abortUnfinished(startedBeforeMs: number, limit: number): Promise<number>;
+  abortUnfinished: NonNullable<BlobStore['abortUnfinished']>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -37,7 +36,7 @@ const PAGE_ENTRIES = 1000;
 export function createS3Store(options: S3StoreOptions): S3Store {
   const resolved = resolveOptions(s3OptionsSchema, options);
   const { bucket, endpoint, publicEndpoint, createOnly, verifiesChecksums } = resolved;
-  const { clock = Date.now } = resolved;
+  const { clock = Date.now, multipart } = resolved;
   const config = (address: string | undefined): S3ClientConfig => ({
     ...(resolved.region !== undefined && { region: resolved.region }),
     ...(address !== undefined && { endpoint: address }),
@@ -192,48 +191,21 @@ export function createS3Store(options: S3StoreOptions): S3Store {
       return answer.IsTruncated && last ? { entries, next: last.key } : { entries };
     },
 
-    async abortUnfinished(startedBeforeMs, limit) {
-      let aborted = 0;
-      let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
-      while (marker && aborted < limit) {
-        const page: Awaited<ReturnType<typeof listUnfinished>> = await listUnfinished(marker);
-        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-          const startedMs = Initiated?.getTime() ?? Number.POSITIVE_INFINITY;
-          if (aborted >= limit || startedMs >= startedBeforeMs) continue;
-          await abort(Key, UploadId);
-          aborted += 1;
-        }
-        marker =
-          page.IsTruncated && page.NextKeyMarker !== undefined
-            ? {
-                KeyMarker: page.NextKeyMarker,
-                ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }),
-              }
-            : undefined;
-      }
-      return aborted;
-    },
+    ...(multipart && {
+      multipart: createS3Multipart({
+        ...{ client, signing, bucket, createOnly, clock },
+        ...multipart,
+      }),
+    }),
+
+    abortUnfinished: (startedBeforeMs, limit, keep) =>
+      abortUnfinished({ client, bucket }, startedBeforeMs, limit, keep),
 
     close() {
       client.destroy();
       signing.destroy();
     },
   };
-
-  function listUnfinished(marker: { KeyMarker?: string; UploadIdMarker?: string }) {
-    return client.send(
-      new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: 'u/', ...marker }),
-    );
-  }
-
-  async function abort(Key: string | undefined, UploadId: string | undefined): Promise<void> {
-    try {
-      await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
-    } catch (error) {
-      // Completed or aborted in between.
-      if (!(error instanceof S3ServiceException && error.name === 'NoSuchUpload')) throw error;
-    }
-  }
 }
 
 /** A checksum of parts (`…-3`) is not one of the object. */

@@ -39,6 +39,12 @@ const migrations: Record<string, Migration> = {
     },
   },
   '008-scale': assetCountsMigration,
+  '009-multipart': {
+    async up(db: Kysely<unknown>) {
+      await sql`alter table uploads
+        add column multipart_id text, add column multipart_part_size bigint`.execute(db);
+    },
+  },
 };
 
 /** In the order in which they run. */

@@ -25,6 +25,10 @@ export interface UploadsTable {
   error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
   expires_at: Timestamp;
   created_at: GeneratedTimestamp;
+  /** The store's id of the upload in parts that is open, or was completed. */
+  multipart_id: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Bytes of its parts but the last. */
+  multipart_part_size: ColumnType<number | null, number | null | undefined, number | null>;
 }
 
 /** One file of one user's library. A checksum stands at most once per user. */

@@ -28,6 +28,7 @@ import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
+import type { MultipartUploads } from '../uploads/multipart.ts';
 import type { PackReceiver } from '../uploads/receive-pack.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
 import { mountAdminRoutes } from './admin-routes.ts';
@@ -36,6 +37,7 @@ import { type CronParts, mountCronRoutes } from './cron-routes.ts';
 import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { mountEvents } from './events.ts';
 import { mountHealth } from './health.ts';
+import { mountMultipart } from './multipart-routes.ts';
 import type { RequireOperator } from './operator.ts';
 import { mountPacks } from './pack-routes.ts';
 import { parse, refuseLongBatch } from './parse.ts';
@@ -48,6 +50,7 @@ export interface AppParts {
   issuer: CredentialIssuer;
   finalizer: Finalizer;
   reconciler: Reconciler;
+  multipart: MultipartUploads;
   /** Without one, packs are not taken. */
   packs: PackReceiver | undefined;
   library: Library;
@@ -213,6 +216,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
 
+  mountMultipart(app, { path, guard, multipart: parts.multipart });
   mountPacks(app, { path, guard, packs: parts.packs });
   mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
   mountDeadLetterRoutes(app, { ...parts, guard, takeToken });

@@ -14,6 +14,7 @@ import type { Quotas } from '../rate-limit/quota.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 import { absentOf } from './missing-blobs.ts';
+import { completeMultipart } from './multipart.ts';
 import { type Accepted, type Refused, settleUploads } from './settle-uploads.ts';
 
 /** Objects looked at in the store at once, per request. */
@@ -139,6 +140,11 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
     return outcomes;
   };
 
+  const inspect = async (row: UploadRow): Promise<Inspection> => {
+    await completeMultipart(blobs, row);
+    return inspectObject(blobs, row);
+  };
+
   return {
     async finalize(userId, items, known) {
       const ids = [...new Set(items.map((item) => item.assetId))];
@@ -156,7 +162,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       );
       const inspections = new Map<string, Inspection>();
       await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
-        inspections.set(row.id, known?.get(row.id) ?? (await inspectObject(blobs, row)));
+        inspections.set(row.id, known?.get(row.id) ?? (await inspect(row)));
       });
       const accepted: Accepted[] = [];
       const refused: Refused[] = [];

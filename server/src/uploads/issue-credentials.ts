@@ -43,6 +43,7 @@ export interface CredentialIssuer {
 
 export function createCredentialIssuer(parts: CredentialIssuerParts): CredentialIssuer {
   const { db, blobs, view, maxFileBytes, clock } = parts;
+  const { multipart: inParts } = blobs;
 
   const assetsByChecksum = async (userId: string, checksums: readonly string[]) => {
     if (checksums.length === 0) return new Map<string, AssetRow>();
@@ -72,6 +73,7 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
       headers: put.headers,
       expiresAt: new Date(clock() + expiresInMs).toISOString(),
       expiresInMs,
+      ...(inParts && row.size >= inParts.fromBytes && { multipart: inParts.limits }),
     };
   };
 

@@ -1,4 +1,5 @@
 import { CREDENTIAL_TTL_SECONDS } from 'bulkhead/protocol';
+import { sql } from 'kysely';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/schema.ts';
@@ -51,13 +52,25 @@ export interface SweepReport extends ObjectSweepReport {
  * Bounded: a large store is walked over several runs. Safe to run on any number of processes at once.
  */
 export async function sweepUploads(parts: SweepParts): Promise<SweepReport> {
-  const { blobs, clock, logger, graceMs = SWEEP_GRACE_MS, maxOrphanShare = 0.5 } = parts;
+  const { logger, graceMs = SWEEP_GRACE_MS, maxOrphanShare = 0.5 } = parts;
   const reservations = await sweepReservations(parts);
   const orphanGraceMs = Math.max(graceMs, ORPHAN_GRACE_MS);
   const objects = await sweepObjects({ ...parts, orphanGraceMs, maxOrphanShare });
-  const multiparts = (await blobs.abortUnfinished?.(clock() - orphanGraceMs, MAX_ABORTED)) ?? 0;
+  const multiparts = (await abortUnfinished(parts, graceMs, orphanGraceMs)) ?? 0;
   if (multiparts > 0) logger.info({ multiparts }, 'Aborted multipart uploads nobody completed');
   return { reservations, ...objects, multiparts };
+}
+
+/** An upload that takes days is under way as long as its reservation is renewed. */
+function abortUnfinished({ db, blobs, clock }: SweepParts, graceMs: number, orphanGraceMs: number) {
+  const cutoff = new Date(clock() - graceMs);
+  return blobs.abortUnfinished?.(clock() - orphanGraceMs, MAX_ABORTED, async (keys) => {
+    const { rows } = await sql<{ key: string }>`
+      select key from uploads
+      where key collate "C" = any(${keys}::text[]) and state = 'pending'
+        and expires_at >= ${cutoff}`.execute(db);
+    return new Set(rows.map(({ key }) => key));
+  });
 }
 
 /**
@@ -83,12 +96,15 @@ async function sweepReservations(parts: SweepParts): Promise<number> {
   for (;;) {
     const rejected = await db
       .selectFrom('uploads')
-      .select(['id', 'key'])
+      .select(['id', 'key', 'multipart_id'])
       .where('state', '=', 'rejected')
       .where('expires_at', '<', cutoff)
       .limit(BATCH)
       .execute();
     if (rejected.length === 0) break;
+    for (const { key, multipart_id: uploadId } of rejected) {
+      if (uploadId !== null) await blobs.multipart?.abort(key, uploadId);
+    }
     await blobs.delete(rejected.map((row) => row.key));
     const ids = rejected.map((row) => row.id);
     await db.deleteFrom('uploads').where('id', 'in', ids).execute();
