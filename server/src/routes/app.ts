@@ -28,6 +28,7 @@ import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
+import type { LegacyUploads } from '../uploads/legacy-upload.ts';
 import type { MultipartUploads } from '../uploads/multipart.ts';
 import type { PackReceiver } from '../uploads/receive-pack.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
@@ -37,6 +38,7 @@ import { type CronParts, mountCronRoutes } from './cron-routes.ts';
 import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { mountEvents } from './events.ts';
 import { mountHealth } from './health.ts';
+import { mountLegacyUpload } from './legacy-routes.ts';
 import { mountMultipart } from './multipart-routes.ts';
 import type { RequireOperator } from './operator.ts';
 import { mountPacks } from './pack-routes.ts';
@@ -51,6 +53,9 @@ export interface AppParts {
   finalizer: Finalizer;
   reconciler: Reconciler;
   multipart: MultipartUploads;
+  legacy: LegacyUploads;
+  /** Where a form without JavaScript goes on. */
+  legacyRedirect: string | undefined;
   /** Without one, packs are not taken. */
   packs: PackReceiver | undefined;
   library: Library;
@@ -216,6 +221,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
 
+  mountLegacyUpload(app, { ...parts, path, guard, takeToken });
   mountMultipart(app, { path, guard, multipart: parts.multipart });
   mountPacks(app, { path, guard, packs: parts.packs });
   mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
