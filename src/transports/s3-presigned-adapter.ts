@@ -6,6 +6,7 @@ import type { CredentialRequest, CredentialResult, UploadAdapter } from './adapt
 import { defineAdapter } from './define-adapter.ts';
 import { createPartPool, type PartToSign, type SentPart } from './multipart-put.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
+import { isHostReachable } from './reach-host.ts';
 import {
   MULTIPART_FROM_BYTES,
   MultipartUploads,
@@ -135,6 +136,7 @@ export function s3PresignedAdapter(
       return isLarge && multipart ? multipart.put(request) : xhrPut(request, runtime);
     },
 
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
     ...(head ? { head } : {}),
     ...(finalize ? { finalize } : {}),
     ...(classify ? { classify } : {}),

@@ -7,6 +7,7 @@ import { defineAdapter } from './define-adapter.ts';
 import { grantLocally } from './local-credential.ts';
 import { createPartPool } from './multipart-put.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
+import { isHostReachable } from './reach-host.ts';
 import { MULTIPART_FROM_BYTES, MultipartUploads, S3_PART_LIMITS } from './s3-multipart.ts';
 import { S3Requests } from './s3-requests.ts';
 import { KeyRing, type TemporaryCredentials } from './temporary-credentials.ts';
@@ -120,6 +121,7 @@ export function s3TemporaryCredentialsAdapter(
       return found;
     },
 
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
     abort: ({ pathname }) => multipart.abort(pathname),
     ...(finalize ? { finalize } : {}),
     ...(classify ? { classify } : {}),
