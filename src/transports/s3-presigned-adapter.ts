@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { OptionError } from '../errors/option-error.ts';
-import { type Credential, multipartLimitsSchema } from '../protocol/index.ts';
+import type { Credential } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, CredentialResult, UploadAdapter } from './adapter.ts';
 import { defineAdapter } from './define-adapter.ts';
@@ -12,6 +12,7 @@ import {
   MultipartUploads,
   type OpenMultipart,
   type PartPage,
+  partLimitsSchema,
   S3_PART_LIMITS,
 } from './s3-multipart.ts';
 import { xhrPut } from './xhr-put.ts';
@@ -96,7 +97,7 @@ const optionsSchema = z.strictObject({
   /** Files from this size on go in parts. Default 16 MiB. */
   multipartFromBytes: z._default(positiveInt, MULTIPART_FROM_BYTES),
   /** What the store takes. Default: 5 MiB to 5 GiB, 10,000 parts. */
-  partLimits: z._default(multipartLimitsSchema, S3_PART_LIMITS),
+  partLimits: z._default(partLimitsSchema, S3_PART_LIMITS),
   /** Requests at once that carry bytes: files, and parts of all files. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
   /** Files in one call of `sign`, `head` and `finalize`. Default 100. */
