@@ -40,7 +40,7 @@ const optionsSchema = z.strictObject({
   objectHeaders: z.optional(
     functionOption<(file: CredentialRequest) => Readonly<Record<string, string>>>(),
   ),
-  /** Whether an object that is there is refused, by `if-none-match`. Default true. */
+  /** Whether an object that is there is refused, by `if-none-match`; not of files in parts. Default true. */
   createOnly: z._default(z.boolean(), true),
   /** Whether the store takes and keeps `x-amz-checksum-sha256`. Default true. */
   keepsChecksums: z._default(z.boolean(), true),
