@@ -37,6 +37,8 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
   let bytesPerSecond = 0;
   let receivedBytes = 0;
   let requests: string[] = [];
+  /** Under way: a page's cancelled body may still lie in the system's buffers. */
+  const underWay = new Set<() => void>();
 
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     allowEveryPage(incoming, outgoing);
@@ -55,17 +57,27 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
     const { hostname, port } = target;
     const { method, url: path, headers } = incoming;
     const upstream = request({ hostname, port, method, path, headers });
+    const drop = () => {
+      incoming.destroy();
+      upstream.destroy();
+      outgoing.destroy();
+    };
+    underWay.add(drop);
+    outgoing.on('close', () => underWay.delete(drop));
     incoming.on('close', () => {
       // The page went away amid its body: the backend must not wait for the rest.
       if (!incoming.complete) upstream.destroy();
     });
-    upstream.on('error', () => outgoing.destroy());
+    upstream.on('error', () => {
+      if (!outgoing.headersSent) outgoing.destroy();
+    });
     upstream.on('response', (answer) => {
       if (fault?.kind === 'lose-answer') {
         answer.resume();
         answer.on('end', () => outgoing.destroy());
         return;
       }
+      answer.on('error', () => outgoing.destroy());
       outgoing.writeHead(answer.statusCode ?? 502, withoutCors(answer.headers));
       answer.pipe(outgoing);
     });
@@ -103,6 +115,7 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       bytesPerSecond = next;
     },
     reset() {
+      for (const drop of underWay) drop();
       faults = [];
       bytesPerSecond = 0;
       receivedBytes = 0;

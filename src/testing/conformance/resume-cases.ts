@@ -41,7 +41,8 @@ export function resumeCases(largeBytes: number): AdapterCases {
       const { outcome } = world.put(await world.grant(file), file);
       expectThat((await outcome) !== 'lost', 'One PUT is enough');
       const received = (await world.backend.countReceivedBytes?.()) ?? 0;
-      expectThat(received < largeBytes * 1.7, `It is sent once, nearly: ${received} bytes`);
+      // Firefox repeats what broke on a connection that was used before, all of it, before it tells the page.
+      expectThat(received < largeBytes * 2.2, `It is sent once, nearly: ${received} bytes`);
       await expectStored(world, await world.upload(file), file);
     },
 
