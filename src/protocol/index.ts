@@ -3,4 +3,5 @@ export * from './library.ts';
 export * from './limits.ts';
 export * from './problem.ts';
 export * from './progress.ts';
+export * from './queries.ts';
 export * from './upload.ts';
