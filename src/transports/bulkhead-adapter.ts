@@ -28,6 +28,11 @@ const optionsSchema = z.strictObject({
   credentials: z._default(z.enum(['omit', 'same-origin', 'include']), 'same-origin'),
 });
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
+/**
+ * What `bulkheadAdapter` takes.
+ *
+ * @interface
+ */
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
 /** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
