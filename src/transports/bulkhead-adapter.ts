@@ -32,6 +32,11 @@ const optionsSchema = z.strictObject({
   packs: z._default(z.boolean(), true),
 });
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
+/**
+ * What `bulkheadAdapter` takes.
+ *
+ * @interface
+ */
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
 /** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
