@@ -1,4 +1,5 @@
 import { playwright } from '@vitest/browser-playwright';
+import { compile } from 'svelte/compiler';
 import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
 import { findFirefox } from './scripts/firefox.mjs';
@@ -26,11 +27,21 @@ const IN_EVERY_BROWSER = [
   'test/browser/session-*.test.ts',
   'test/browser/hash-*.test.ts',
   'test/browser/xhr-put.test.ts',
-  'test/browser/adapter-conformance.test.ts',
+  'test/browser/adapter-*.test.ts',
 ];
+
+/** The one Svelte component, of docs/frameworks.md. */
+const svelte = {
+  name: 'svelte',
+  transform: (source: string, filename: string) =>
+    filename.endsWith('.svelte') ? compile(source, { filename, generate: 'client' }).js : undefined,
+};
 
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
+
+/** What only several processes or connections can do: on the embedded database there is one. */
+const ON_POSTGRES = 'server/test/**/*.postgres.test.ts';
 
 /** Whatever needs a real S3 server, which takes seconds to start. */
 const ON_S3 = 'server/test/**/*.s3.test.ts';
@@ -45,7 +56,7 @@ function serverProject(engine: 'pglite' | 'postgres') {
       hookTimeout: 60_000,
       environment: 'node' as const,
       env: { BULKHEAD_TEST_ENGINE: engine },
-      include: [ON_BOTH_ENGINES],
+      include: engine === 'postgres' ? [ON_BOTH_ENGINES, ON_POSTGRES] : [ON_BOTH_ENGINES],
       globalSetup: ['test/support/services.ts'],
     },
   };
@@ -66,11 +77,11 @@ export default defineConfig({
           hookTimeout: 60_000,
           environment: 'node',
           include: [
-            'test/unit/**/*.test.ts',
+            'test/unit/**/*.test.{ts,tsx}',
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
-          exclude: [ON_BOTH_ENGINES, ON_S3],
+          exclude: [ON_BOTH_ENGINES, ON_POSTGRES, ON_S3],
           globalSetup: ['test/support/services.ts'],
         },
       },
@@ -90,13 +101,16 @@ export default defineConfig({
       },
       {
         resolve,
+        plugins: [svelte],
+        // What a component is compiled to imports: found amid a run, it would reload the page.
+        optimizeDeps: { include: ['svelte/internal/client', 'svelte/internal/disclose-version'] },
         // Where the setup of browser tests runs: it has conditions of its own.
         environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
         test: {
           name: 'browser',
           testTimeout: 30_000,
-          include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
-          globalSetup: ['examples/testing/fault-server-setup.ts'],
+          include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
+          globalSetup: ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'],
           browser: {
             enabled: true,
             headless: true,

@@ -33,6 +33,21 @@ const REACH: Record<string, string[]> = {
   'src/storage/': [...LEAVES, 'src/storage/'],
   'src/transports/': [...LEAVES, 'src/transports/'],
   'src/testing/': [...LEAVES, 'src/testing/', 'src/transports/adapter.ts'],
+  'src/react/': [
+    ...LEAVES,
+    'src/react/',
+    'src/create-uploader.ts',
+    'src/core/types.ts',
+    'src/core/upload-state.ts',
+    'src/core/uploader.ts',
+  ],
+  'src/element/': [
+    ...LEAVES,
+    'src/element/',
+    'src/core/',
+    'src/create-uploader.ts',
+    'src/transports/bulkhead-adapter.ts',
+  ],
   'src/core/': [
     ...LEAVES,
     'src/core/',
@@ -53,6 +68,7 @@ const OWNERS: Record<string, string> = {
   'p-queue': 'src/core/lane.ts',
   tinyqueue: 'src/core/row-queue.ts',
   ky: 'src/transports/api-client.ts',
+  aws4fetch: 'src/transports/s3-signer.ts',
   'hash-wasm': 'src/hashing/sha256-wasm.ts',
   '@noble/hashes': 'src/hashing/sha256-js.ts',
   idb: 'src/storage/indexed-db-database.ts',
@@ -91,6 +107,15 @@ describe('the layers', () => {
         const owner = OWNERS[specifier];
         if (owner !== undefined) expect(path).toBe(owner);
       }
+    }
+  });
+
+  it('let the element make an uploader in one file only', () => {
+    for (const path of sources('src/element')) {
+      const makers = imports(path).filter((target) =>
+        ['src/create-uploader.ts', 'src/transports/bulkhead-adapter.ts'].includes(target),
+      );
+      if (path !== 'src/element/own-uploader.ts') expect(makers, path).toEqual([]);
     }
   });
 
