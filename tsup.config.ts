@@ -73,6 +73,8 @@ function worker(outDir: string): Options {
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
+    // Tells scripts/built-extras.mjs whose code is in it.
+    metafile: outDir === 'dist',
     outDir,
   };
 }
@@ -117,6 +119,7 @@ export default defineConfig([
     minify: true,
     noExternal: [/.*/],
     esbuildPlugins: [workerOfScriptTag],
+    metafile: true,
     outDir: 'dist',
   },
   {

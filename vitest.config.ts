@@ -1,4 +1,5 @@
 import { playwright } from '@vitest/browser-playwright';
+import { compile } from 'svelte/compiler';
 import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
 import { findFirefox } from './scripts/firefox.mjs';
@@ -28,6 +29,13 @@ const IN_EVERY_BROWSER = [
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-conformance.test.ts',
 ];
+
+/** The one Svelte component, of docs/frameworks.md. */
+const svelte = {
+  name: 'svelte',
+  transform: (source: string, filename: string) =>
+    filename.endsWith('.svelte') ? compile(source, { filename, generate: 'client' }).js : undefined,
+};
 
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
@@ -66,7 +74,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           environment: 'node',
           include: [
-            'test/unit/**/*.test.ts',
+            'test/unit/**/*.test.{ts,tsx}',
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
@@ -90,12 +98,15 @@ export default defineConfig({
       },
       {
         resolve,
+        plugins: [svelte],
+        // What a component is compiled to imports: found amid a run, it would reload the page.
+        optimizeDeps: { include: ['svelte/internal/client', 'svelte/internal/disclose-version'] },
         // Where the setup of browser tests runs: it has conditions of its own.
         environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
         test: {
           name: 'browser',
           testTimeout: 30_000,
-          include: ['test/browser/**/*.test.ts', 'examples/testing/*.test.ts'],
+          include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
           globalSetup: ['examples/testing/fault-server-setup.ts'],
           browser: {
             enabled: true,

@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeIntegrity, writeLicences } from './built-extras.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = path.join(root, 'node_modules', '.cache', 'bulkhead-build');
@@ -36,6 +37,7 @@ const INPUTS = [
   'tsconfig.testing-types.json',
   'server/tsconfig.types.json',
   'scripts/build.mjs',
+  'scripts/built-extras.mjs',
 ];
 const OUTPUTS = ['dist', 'server/dist', 'examples/demo/dist'];
 
@@ -71,11 +73,15 @@ export async function build({ force = false } = {}) {
     throw error;
   }
   copyPage();
+  const dist = path.join(root, 'dist');
+  writeLicences(root, dist);
+  const hashes = writeIntegrity(dist);
   for (const folder of OUTPUTS) removeLeftovers(path.join(root, folder), startedMs);
 
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, `${inputs} ${outputs()}`);
   console.log(`${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
+  for (const [name, hash] of Object.entries(hashes)) console.log(`  ${name} ${hash}`);
   return true;
 }
 

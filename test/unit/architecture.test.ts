@@ -33,6 +33,14 @@ const REACH: Record<string, string[]> = {
   'src/storage/': [...LEAVES, 'src/storage/'],
   'src/transports/': [...LEAVES, 'src/transports/'],
   'src/testing/': [...LEAVES, 'src/testing/', 'src/transports/adapter.ts'],
+  'src/react/': [
+    ...LEAVES,
+    'src/react/',
+    'src/create-uploader.ts',
+    'src/core/types.ts',
+    'src/core/upload-state.ts',
+    'src/core/uploader.ts',
+  ],
   'src/core/': [
     ...LEAVES,
     'src/core/',

@@ -1,0 +1,75 @@
+/**
+ * What goes beside the built scripts: the hash of each one that pages may load as it is, and the licences of
+ * what is bundled into them. `build.mjs` writes both.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** Scripts that import nothing: pages may load them from a file server or a CDN. */
+const WHOLE_SCRIPTS = ['bulkhead.global.js', 'hash-worker.js'];
+/** What the build says of them; see `metafile` in tsup.config.ts. */
+const METAFILES = ['metafile-iife.json', 'metafile-esm.json'];
+
+/**
+ * Writes `sri.json`: what `integrity="…"` has to be for each script (W3C Subresource Integrity).
+ *
+ * @param {string} dist
+ * @returns {Record<string, string>} `sha384-…` by file name
+ */
+export function writeIntegrity(dist) {
+  const hashes = Object.fromEntries(
+    WHOLE_SCRIPTS.map((name) => {
+      const digest = createHash('sha384').update(readFileSync(path.join(dist, name)));
+      return [name, `sha384-${digest.digest('base64')}`];
+    }),
+  );
+  writeFileSync(path.join(dist, 'sri.json'), `${JSON.stringify(hashes, null, 2)}\n`);
+  return hashes;
+}
+
+/**
+ * Writes `THIRD_PARTY_LICENSES.txt`: name, version and licence text of every package of which code is in the whole
+ * scripts. Reads the metafiles that the build left in `dist`, and removes them.
+ *
+ * @param {string} root of the repository
+ * @param {string} dist
+ * @returns {string[]} the packages' names, sorted
+ * @throws {Error} when a package has no licence text
+ */
+export function writeLicences(root, dist) {
+  const packages = new Set();
+  for (const name of METAFILES) {
+    const file = path.join(dist, name);
+    for (const input of bundledInputs(JSON.parse(readFileSync(file, 'utf8')))) {
+      const [, owner] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
+      if (owner) packages.add(owner);
+    }
+    rmSync(file);
+  }
+  const names = [...packages].sort();
+  const intro = `Code of these packages is part of ${WHOLE_SCRIPTS.join(' and ')}.\n`;
+  const texts = names.map((name) => licenceOf(root, name));
+  writeFileSync(path.join(dist, 'THIRD_PARTY_LICENSES.txt'), [intro, ...texts].join('\n'));
+  return names;
+}
+
+/** Only what is left after tree shaking. */
+function bundledInputs({ outputs }) {
+  return Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([input, { bytesInOutput }]) =>
+      bytesInOutput > 0 ? [input] : [],
+    ),
+  );
+}
+
+function licenceOf(root, name) {
+  const folder = path.join(root, 'node_modules', name);
+  const { version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+  if (!file || !existsSync(path.join(folder, file))) {
+    throw new Error(`${name} has no licence text, and code of it is in the bundle`);
+  }
+  const text = readFileSync(path.join(folder, file), 'utf8').trim();
+  return `${'-'.repeat(80)}\n${name} ${version} (${license})\n\n${text}\n`;
+}
