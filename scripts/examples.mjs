@@ -1,0 +1,81 @@
+/**
+ * What `npm run example` can run: for each example its processes, and addresses that answer when they are ready.
+ * `ports.page` is where the person looks; `dir` is for whatever is kept.
+ */
+import path from 'node:path';
+
+const node = process.execPath;
+
+/** The server kit on its embedded parts, as `npx bulkhead-server serve` in the example's folder. */
+function kit({ root, dir, ports }, example, env = {}) {
+  return {
+    command: node,
+    args: [path.join(root, 'server/dist/cli/bulkhead-server.js'), 'serve'],
+    cwd: path.join(root, 'examples', example),
+    env: {
+      PORT: String(ports.api),
+      STORE_PORT: String(ports.store),
+      BULKHEAD_DIR: dir,
+      LOG_LEVEL: 'warn',
+      ...env,
+    },
+    ready: [`http://localhost:${ports.api}/readyz`],
+  };
+}
+
+const host = (root, name) => path.join(root, 'scripts/example-hosts', `${name}.ts`);
+
+export const EXAMPLES = {
+  'script-tag': {
+    about: 'a page without a bundler, under a strict content security policy',
+    processes: ({ root, dir, ports }) => [
+      {
+        command: node,
+        args: [host(root, 'script-tag')],
+        env: {
+          PORT: String(ports.page),
+          API_PORT: String(ports.api),
+          STORE_PORT: String(ports.store),
+          BULKHEAD_DIR: dir,
+        },
+      },
+    ],
+  },
+  'vite-react': {
+    about: 'Vite and React with the hooks of bulkhead/react',
+    processes: (world) => [
+      kit(world, 'vite-react'),
+      {
+        command: node,
+        args: [
+          path.join(world.root, 'node_modules/vite/bin/vite.js'),
+          ...['--port', String(world.ports.page), '--strictPort', '--clearScreen', 'false'],
+        ],
+        cwd: path.join(world.root, 'examples/vite-react'),
+        env: { API_URL: `http://localhost:${world.ports.api}` },
+      },
+    ],
+  },
+  express: {
+    about: 'a backend of your own in Express, with defineAdapter in the page',
+    processes: ({ root, dir, ports }) => [
+      {
+        command: node,
+        args: ['server.ts'],
+        cwd: path.join(root, 'examples/express'),
+        env: { PORT: String(ports.page), UPLOADS_DIR: path.join(dir, 'uploads') },
+      },
+    ],
+  },
+  'fetch-handler': {
+    about: 'a Cloudflare-style Worker that signs PUTs to S3',
+    note: (env) => (env.S3_ENDPOINT ? `bucket ${env.S3_BUCKET}` : 'a stand-in for S3, in memory'),
+    processes: ({ root, ports }) => [
+      {
+        command: node,
+        args: [host(root, 'fetch-handler')],
+        env: { PORT: String(ports.page) },
+      },
+    ],
+  },
+};
