@@ -27,7 +27,7 @@ const IN_EVERY_BROWSER = [
   'test/browser/session-*.test.ts',
   'test/browser/hash-*.test.ts',
   'test/browser/xhr-put.test.ts',
-  'test/browser/adapter-conformance.test.ts',
+  'test/browser/adapter-*.test.ts',
 ];
 
 /** The one Svelte component, of docs/frameworks.md. */
@@ -107,7 +107,7 @@ export default defineConfig({
           name: 'browser',
           testTimeout: 30_000,
           include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
-          globalSetup: ['examples/testing/fault-server-setup.ts'],
+          globalSetup: ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'],
           browser: {
             enabled: true,
             headless: true,

@@ -10,12 +10,23 @@ export type {
   SignedFile,
 } from './commands.ts';
 export {
-  type AdapterUnderTest,
+  type AdapterConformanceOptions,
   adapterConformance,
-  type ConformanceCase,
-  type ConformanceOptions,
   describeUploadAdapter,
+  type TestedCapabilities,
 } from './conformance/adapter-conformance.ts';
+export type {
+  AdapterBackend,
+  BackendFaults,
+  UploadUnderTest,
+} from './conformance/adapter-world.ts';
+export {
+  type AdapterUnderTest,
+  type BulkheadConformanceOptions,
+  bulkheadConformance,
+  describeBulkheadAdapter,
+} from './conformance/bulkhead-conformance.ts';
+export type { ConformanceCase, TestRunner } from './conformance/conformance-case.ts';
 export { ConformanceError } from './conformance/expectations.ts';
 export type { FaultAsset } from './fault-backend.ts';
 export type { FaultBehaviour, FaultProcessing, FaultServerPlainOptions } from './fault-options.ts';

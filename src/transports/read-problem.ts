@@ -49,7 +49,7 @@ export function toAnswerError(answer: FailedAnswer, epochNowMs: number): UploadE
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
   if (problem.success) return new UploadError(problem.data.code, problem.data.detail, details);
-  const xmlCode = XML_CODES[/<Code>([A-Za-z]+)<\/Code>/.exec(answer.body)?.[1] ?? ''];
+  const xmlCode = XML_CODES[/<Code>([A-Za-z0-9]+)<\/Code>/.exec(answer.body)?.[1] ?? ''];
   if (xmlCode) return new UploadError(xmlCode, `The store answered ${status}.`, details);
   if (status === 400 && VERCEL_BLOB_EXISTS.test(answer.body)) {
     return new UploadError('already_exists', 'It is stored already.', details);

@@ -1,8 +1,8 @@
 import { describe, inject, it } from 'vitest';
-import { describeUploadAdapter } from '../../src/testing/client.ts';
+import { describeBulkheadAdapter } from '../../src/testing/client.ts';
 import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
 
-describeUploadAdapter(
+describeBulkheadAdapter(
   'bulkhead',
   {
     serverUrl: inject('faultServerUrl'),

@@ -1,6 +1,6 @@
 import { describe, expect, inject, it } from 'vitest';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import { adapterConformance } from '../../src/testing/client.ts';
+import { bulkheadConformance } from '../../src/testing/client.ts';
 import type { UploadAdapter } from '../../src/transports/adapter.ts';
 import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
 
@@ -104,7 +104,7 @@ const SABOTAGES: Sabotage[] = [
 
 describe('the conformance suite for adapters', () => {
   it.each(SABOTAGES)('finds %s', async (_, foundBy, sabotage) => {
-    const cases = adapterConformance({
+    const cases = bulkheadConformance({
       serverUrl: inject('faultServerUrl'),
       create: ({ url, runtime }) => {
         const adapter = bulkheadAdapter({ baseUrl: url }, runtime);
@@ -118,7 +118,7 @@ describe('the conformance suite for adapters', () => {
   });
 
   it('asks nothing of a method that an adapter says it lacks', async () => {
-    const cases = adapterConformance({
+    const cases = bulkheadConformance({
       serverUrl: inject('faultServerUrl'),
       create: ({ url, runtime }) => {
         const { reconcile: _, ...adapter } = bulkheadAdapter({ baseUrl: url }, runtime);
@@ -131,7 +131,7 @@ describe('the conformance suite for adapters', () => {
   });
 
   it('finds a method that is missing', async () => {
-    const [declared] = adapterConformance({
+    const [declared] = bulkheadConformance({
       serverUrl: inject('faultServerUrl'),
       create: ({ url, runtime }) => {
         const { watch: _, ...adapter } = bulkheadAdapter({ baseUrl: url }, runtime);

@@ -1,7 +1,7 @@
 import type { FailureAction, UploadErrorCode } from '../../errors/upload-error.ts';
 import type { FaultAction, FaultRoute, FaultRule } from '../fault-rules.ts';
+import type { CaseTable, World } from './bulkhead-world.ts';
 import { expectEqual, expectThat, rejectionOf } from './expectations.ts';
-import type { CaseTable, World } from './world.ts';
 
 interface Meaning {
   readonly action: FailureAction;

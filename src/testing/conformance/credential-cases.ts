@@ -1,5 +1,5 @@
+import type { CaseTable } from './bulkhead-world.ts';
 import { expectEqual, expectThat, rejectionOf } from './expectations.ts';
-import type { CaseTable } from './world.ts';
 
 const assetIdsOf = (results: readonly object[]) =>
   results.map((result) =>

@@ -1,5 +1,5 @@
+import type { CaseTable, World } from './bulkhead-world.ts';
 import { expectEqual, expectThat, rejectionOf } from './expectations.ts';
-import type { CaseTable, World } from './world.ts';
 
 async function storeFiles(world: World, count: number) {
   const files = await world.files(count);

@@ -1,5 +1,5 @@
+import type { CaseTable, World } from './bulkhead-world.ts';
 import { eventually, expectEqual, expectThat, rejectionOf } from './expectations.ts';
-import type { CaseTable, World } from './world.ts';
 
 /** More than the buffers of both ends' sockets hold, so that a part of it is still to be sent. */
 const LARGE_BYTES = 32 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { apiAnswerCases } from './answer-cases.ts';
+import type { CaseTable, TestFile, World } from './bulkhead-world.ts';
 import { expectEqual, expectThat, rejectionOf } from './expectations.ts';
-import type { CaseTable, TestFile, World } from './world.ts';
 
 async function reconcile(
   { adapter }: World,

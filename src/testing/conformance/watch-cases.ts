@@ -1,5 +1,5 @@
+import type { CaseTable } from './bulkhead-world.ts';
 import { eventually, expectEqual, expectThat } from './expectations.ts';
-import type { CaseTable } from './world.ts';
 
 /** For adapters with `watch`. */
 export const watchCases: CaseTable = {

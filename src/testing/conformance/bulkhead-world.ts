@@ -1,13 +1,11 @@
 import type { AssetChange, Credential, Stats } from '../../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../../runtime/runtime.ts';
-import type {
-  CredentialRequest,
-  CredentialResult,
-  PutOutcome,
-  UploadAdapter,
-} from '../../transports/adapter.ts';
+import type { CredentialResult, PutOutcome, UploadAdapter } from '../../transports/adapter.ts';
 import type { FaultServerClient } from '../commands.ts';
 import { expectThat } from './expectations.ts';
+import { type FileShape, makeTestFile, type TestFile } from './test-file.ts';
+
+export type { TestFile } from './test-file.ts';
 
 /** Timers of so many seconds run in one. */
 const HURRY = 30;
@@ -19,18 +17,6 @@ export type AdapterUnderTest = (world: {
   /** Its timers may run thirty times as fast: whatever waits must wait by them. */
   readonly runtime: Runtime;
 }) => UploadAdapter;
-
-export interface TestFile {
-  readonly request: CredentialRequest;
-  readonly body: Blob;
-}
-
-export interface FileShape {
-  readonly name?: string;
-  readonly sizeBytes?: number;
-  /** Large bodies that never arrive need no true one. Default true. */
-  readonly isHashed?: boolean;
-}
 
 /** One case's surroundings: an adapter, and the server it speaks to, just reset. */
 export class World {
@@ -50,18 +36,8 @@ export class World {
   }
 
   /** A file with bytes that no other file has. */
-  async file(shape: FileShape = {}): Promise<TestFile> {
-    const { name = 'photo.jpg', sizeBytes = 20_000, isHashed = true } = shape;
-    const bytes = new Uint8Array(sizeBytes);
-    crypto.getRandomValues(bytes.subarray(0, Math.min(sizeBytes, 64)));
-    const type = 'image/jpeg';
-    const digest = isHashed
-      ? new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-      : crypto.getRandomValues(new Uint8Array(32));
-    const checksum = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    const id = systemRuntime().uuid();
-    const request = { id, name, path: name, sizeBytes, mimeType: type, checksum };
-    return { request, body: new Blob([bytes], { type }) };
+  file(shape: FileShape = {}): Promise<TestFile> {
+    return makeTestFile(shape);
   }
 
   files(count: number): Promise<TestFile[]> {
@@ -132,14 +108,6 @@ export class World {
   async puts() {
     return (await this.server.state()).requests.filter(({ route }) => route === 'put');
   }
-}
-
-/** One promise of an adapter. */
-export interface ConformanceCase {
-  /** A sentence. */
-  readonly name: string;
-  /** Rejects with a `ConformanceError` where the promise is not kept. */
-  run(): Promise<void>;
 }
 
 /** A case before its world is made. */

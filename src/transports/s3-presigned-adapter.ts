@@ -1,0 +1,205 @@
+import * as z from 'zod/mini';
+import { OptionError } from '../errors/option-error.ts';
+import { type Credential, multipartLimitsSchema } from '../protocol/index.ts';
+import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
+import type { CredentialRequest, CredentialResult, UploadAdapter } from './adapter.ts';
+import { defineAdapter } from './define-adapter.ts';
+import { createPartPool, type PartToSign, type SentPart } from './multipart-put.ts';
+import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
+import {
+  MULTIPART_FROM_BYTES,
+  MultipartUploads,
+  type OpenMultipart,
+  type PartPage,
+  S3_PART_LIMITS,
+} from './s3-multipart.ts';
+import { xhrPut } from './xhr-put.ts';
+
+/** A presigned PUT, as your backend makes it. */
+export interface PresignedPut {
+  readonly url: string;
+  /** The object's key. */
+  readonly key: string;
+  /** What finalize is asked with. Default: the key. */
+  readonly assetId?: string;
+  /** Headers that were signed and must be sent. Default: the file's content type alone. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** How long the URL may be used. Default 300,000 (five minutes). */
+  readonly expiresInMs?: number;
+}
+
+/** A presigned PUT of one part. */
+export interface PresignedPart {
+  readonly url: string;
+  /** Default: none. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default 300,000. */
+  readonly expiresInMs?: number;
+}
+
+type Sign = (
+  files: readonly CredentialRequest[],
+  signal: AbortSignal,
+) => Promise<readonly (PresignedPut | CredentialResult)[]>;
+type CreateMultipart = (
+  file: CredentialRequest,
+  key: string,
+  signal: AbortSignal,
+) => Promise<{ readonly uploadId: string }>;
+type SignParts = (
+  open: OpenMultipart,
+  parts: readonly PartToSign[],
+  signal: AbortSignal,
+) => Promise<readonly PresignedPart[]>;
+type ListParts = (
+  open: OpenMultipart,
+  after: string | number | undefined,
+  signal: AbortSignal,
+) => Promise<PartPage | undefined>;
+type CompleteMultipart = (
+  open: OpenMultipart,
+  parts: readonly SentPart[],
+  signal: AbortSignal,
+) => Promise<unknown>;
+type AbortMultipart = (open: OpenMultipart) => Promise<unknown>;
+
+const DEFAULT_EXPIRES_IN_MS = 300_000;
+const DEFAULT_CONCURRENCY = 6;
+const DEFAULT_BATCH_FILES = 100;
+
+const optionsSchema = z.strictObject({
+  /** Presigns a PUT for each file, in their order, or says `duplicate` or `failed` of one. */
+  sign: functionOption<Sign>(),
+  /** CreateMultipartUpload. This and the four that follow are given together, or none of them. */
+  createMultipart: z.optional(functionOption<CreateMultipart>()),
+  /** Presigns UploadPart for these parts, in their order. */
+  signParts: z.optional(functionOption<SignParts>()),
+  /** ListParts, page by page; undefined when the store answers NoSuchUpload. */
+  listParts: z.optional(functionOption<ListParts>()),
+  /** CompleteMultipartUpload. */
+  completeMultipart: z.optional(functionOption<CompleteMultipart>()),
+  /** AbortMultipartUpload; a person gave the file up. */
+  abortMultipart: z.optional(functionOption<AbortMultipart>()),
+  /** Whether the store has these uploads: asked about those whose answer was lost. */
+  head: z.optional(functionOption<NonNullable<UploadAdapter['head']>>()),
+  /** Tells your backend what was stored. Default: nothing is told. */
+  finalize: z.optional(functionOption<FinalizeOption>()),
+  /** What an error of these functions means. Default: that of `UploadError`s. */
+  classify: z.optional(functionOption<NonNullable<UploadAdapter['classify']>>()),
+  /** Whether `x-amz-checksum-sha256` is among the signed headers of files and parts. Default false. */
+  verifiesChecksums: z._default(z.boolean(), false),
+  /** Whether `if-none-match: *` is among the signed headers. Default false. */
+  createOnly: z._default(z.boolean(), false),
+  /** Whether `finalize` looks into the store before it takes a file. Default false. */
+  verifiesAtFinalize: z._default(z.boolean(), false),
+  /** Files from this size on go in parts. Default 16 MiB. */
+  multipartFromBytes: z._default(positiveInt, MULTIPART_FROM_BYTES),
+  /** What the store takes. Default: 5 MiB to 5 GiB, 10,000 parts. */
+  partLimits: z._default(multipartLimitsSchema, S3_PART_LIMITS),
+  /** Requests at once that carry bytes: files, and parts of all files. Default 6. */
+  maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
+  /** Files in one call of `sign`, `head` and `finalize`. Default 100. */
+  maxBatchFiles: z._default(positiveInt, DEFAULT_BATCH_FILES),
+});
+export type S3PresignedAdapterOptions = z.input<typeof optionsSchema>;
+
+/**
+ * Uploads straight to a store of S3's kind, by URLs that your own backend signs.
+ *
+ * @throws OptionError at once, when an option is unknown, wrong, or one of five for multipart is missing
+ */
+export function s3PresignedAdapter(
+  input: S3PresignedAdapterOptions,
+  runtime: Runtime = systemRuntime(),
+): UploadAdapter {
+  const options = parseOptions('s3PresignedAdapter', optionsSchema, input);
+  const { sign, head, finalize, classify, maxConcurrency, maxBatchFiles } = options;
+  const multipart = multipartOf(options, runtime);
+
+  return defineAdapter({
+    name: 's3-presigned',
+    capabilities: {
+      ...{ maxConcurrency, maxBatchFiles, createOnly: options.createOnly },
+      checksum: options.verifiesChecksums ? 'sha256' : 'none',
+      verifiesAtFinalize: options.verifiesAtFinalize,
+      multipart: multipart !== undefined,
+    },
+
+    async credentials(files, signal) {
+      const answers = await sign(files, signal);
+      return files.map((file, at) => toResult(file, answers[at], runtime));
+    },
+
+    put(request) {
+      const isLarge = request.body.size >= options.multipartFromBytes;
+      return isLarge && multipart ? multipart.put(request) : xhrPut(request, runtime);
+    },
+
+    ...(head ? { head } : {}),
+    ...(finalize ? { finalize } : {}),
+    ...(classify ? { classify } : {}),
+    ...(multipart ? { abort: ({ pathname }) => multipart.abort(pathname) } : {}),
+  });
+}
+
+function multipartOf(
+  options: z.output<typeof optionsSchema>,
+  runtime: Runtime,
+): MultipartUploads | undefined {
+  const { createMultipart, signParts, listParts, completeMultipart, abortMultipart } = options;
+  const calls = { createMultipart, signParts, listParts, completeMultipart, abortMultipart };
+  const missing = Object.entries(calls).find(([, call]) => call === undefined);
+  const isWanted = Object.values(calls).some((call) => call !== undefined);
+  if (!isWanted) return undefined;
+  if (!createMultipart || !signParts || !listParts || !completeMultipart || !abortMultipart) {
+    const [name] = missing ?? [];
+    throw new OptionError(`s3PresignedAdapter.${name}`, 'multipart uploads need it');
+  }
+  const classified = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw options.classify?.(error) ?? error;
+    }
+  };
+  return new MultipartUploads({
+    name: 's3-presigned',
+    pool: createPartPool(options.maxConcurrency),
+    limits: options.partLimits,
+    hasChecksums: options.verifiesChecksums,
+    runtime,
+    calls: {
+      create: (...args) => classified(() => createMultipart(...args)),
+      sign: async (open, parts, signal) => {
+        const signed = await classified(() => signParts(open, parts, signal));
+        return signed.map(({ url, headers = {}, expiresInMs = DEFAULT_EXPIRES_IN_MS }, at) => ({
+          partNumber: parts[at]?.partNumber ?? 0,
+          ...{ uploadUrl: url, method: 'PUT' as const, headers: { ...headers }, expiresInMs },
+        }));
+      },
+      list: (...args) => classified(() => listParts(...args)),
+      complete: async (...args) => void (await classified(() => completeMultipart(...args))),
+      abort: async (open) => void (await classified(() => abortMultipart(open))),
+    },
+  });
+}
+
+function toResult(
+  file: CredentialRequest,
+  answer: PresignedPut | CredentialResult | undefined,
+  runtime: Runtime,
+): CredentialResult {
+  if (!answer) {
+    throw new OptionError('s3PresignedAdapter.sign', `answered nothing for ${file.name}`);
+  }
+  if ('status' in answer) return answer;
+  const { url, key, assetId = key, expiresInMs = DEFAULT_EXPIRES_IN_MS } = answer;
+  const ownHeaders = file.mimeType === '' ? {} : { 'content-type': file.mimeType };
+  const headers = answer.headers ?? ownHeaders;
+  const credential: Credential = {
+    ...{ uploadUrl: url, assetId, pathname: key, method: 'PUT', headers: { ...headers } },
+    expiresAt: new Date(runtime.epochNow() + expiresInMs).toISOString(),
+    expiresInMs,
+  };
+  return { status: 'granted', credential };
+}

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { systemRuntime } from '../../src/runtime/runtime.ts';
+import { createResumeTokens, type TokenStorage } from '../../src/transports/resume-tokens.ts';
+
+const schema = z.object({ location: z.string() });
+const DAY_MS = 24 * 60 * 60_000;
+
+/** What localStorage does, and how it fails. */
+function storageOf(isFull = () => false) {
+  const items = new Map<string, string>();
+  const storage: TokenStorage = {
+    get length() {
+      return items.size;
+    },
+    key: (at) => [...items.keys()][at] ?? null,
+    getItem: (name) => items.get(name) ?? null,
+    removeItem: (name) => void items.delete(name),
+    setItem(name, value) {
+      if (isFull()) throw new DOMException('Full', 'QuotaExceededError');
+      items.set(name, value);
+    },
+  };
+  return { storage, items };
+}
+
+function tokensOn(
+  storage: TokenStorage | undefined,
+  options: { nowMs?: () => number; max?: number } = {},
+) {
+  const { nowMs = Date.now, max = 3 } = options;
+  const runtime = { ...systemRuntime(), epochNow: nowMs };
+  return createResumeTokens({ name: 'tus', schema, runtime, storage, maxTokens: max });
+}
+
+describe('resume tokens', () => {
+  it('outlive the page, and end when they are removed', () => {
+    const { storage, items } = storageOf();
+    tokensOn(storage).set('a', { location: 'x' });
+    const after = tokensOn(storage);
+    expect(after.get('a')).toEqual({ location: 'x' });
+    after.remove('a');
+    expect([after.get('a'), items.size]).toEqual([undefined, 0]);
+  });
+
+  it('are the adapter’s own', () => {
+    const { storage } = storageOf();
+    tokensOn(storage).set('a', { location: 'x' });
+    const runtime = systemRuntime();
+    expect(createResumeTokens({ name: 's3', schema, runtime, storage }).get('a')).toBeUndefined();
+  });
+
+  it('are bounded: the oldest goes, and what others keep stays', () => {
+    let nowMs = 0;
+    const { storage, items } = storageOf();
+    items.set('theme', 'dark');
+    const tokens = tokensOn(storage, { nowMs: () => nowMs });
+    for (const key of ['a', 'b', 'c', 'd']) {
+      nowMs += 1;
+      tokens.set(key, { location: key });
+    }
+    expect(['a', 'b', 'c', 'd'].map((key) => tokens.get(key)?.location)).toEqual([
+      undefined,
+      'b',
+      'c',
+      'd',
+    ]);
+    expect(items.get('theme')).toBe('dark');
+  });
+
+  it('expire after a week', () => {
+    let nowMs = 0;
+    const { storage, items } = storageOf();
+    const tokens = tokensOn(storage, { nowMs: () => nowMs });
+    tokens.set('a', { location: 'x' });
+    nowMs = 6 * DAY_MS;
+    expect(tokens.get('a')).toBeDefined();
+    nowMs = 8 * DAY_MS;
+    expect([tokens.get('a'), items.size]).toEqual([undefined, 0]);
+  });
+
+  it.each(['{', '{"atMs":1}', `{"atMs":${Date.now()},"value":{"location":5}}`])(
+    'that are spoilt (%s) are as if they were not there',
+    (text) => {
+      const { storage, items } = storageOf();
+      items.set('bulkhead:resume:tus:a', text);
+      expect([tokensOn(storage).get('a'), items.size]).toEqual([undefined, 0]);
+    },
+  );
+
+  it('are kept in memory where the storage is full, never an older one in its place', () => {
+    let isFull = false;
+    const { storage } = storageOf(() => isFull);
+    const tokens = tokensOn(storage);
+    tokens.set('a', { location: 'old' });
+    isFull = true;
+    tokens.set('a', { location: 'new' });
+    expect(tokens.get('a')).toEqual({ location: 'new' });
+    expect(tokensOn(storage).get('a')).toBeUndefined();
+  });
+
+  it('are kept in memory, and bounded, where there is no storage', () => {
+    const tokens = tokensOn(undefined);
+    for (const key of ['a', 'b', 'c', 'd']) tokens.set(key, { location: key });
+    expect([tokens.get('a'), tokens.get('d')]).toEqual([undefined, { location: 'd' }]);
+  });
+});
