@@ -79,6 +79,23 @@ function worker(outDir: string): Options {
   };
 }
 
+/** Everything in one file, for a `<script>` tag. */
+function scriptTag(name: string, source: string, globalName: string): Options {
+  return {
+    ...shared,
+    entry: { [name]: source },
+    format: 'iife',
+    globalName,
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    noExternal: [/.*/],
+    esbuildPlugins: [workerOfScriptTag],
+    metafile: true,
+    outDir: 'dist',
+  };
+}
+
 const sdk = manifestOf('./');
 const server = manifestOf('./server/');
 const page = 'examples/demo/page/main.ts';
@@ -109,19 +126,8 @@ export default defineConfig([
     target: 'node20',
     outDir: 'dist',
   },
-  {
-    ...shared,
-    entry: { bulkhead: 'src/index.ts' },
-    format: 'iife',
-    globalName: 'Bulkhead',
-    platform: 'browser',
-    target: 'es2022',
-    minify: true,
-    noExternal: [/.*/],
-    esbuildPlugins: [workerOfScriptTag],
-    metafile: true,
-    outDir: 'dist',
-  },
+  scriptTag('bulkhead', 'src/index.ts', 'Bulkhead'),
+  scriptTag('bulkhead-element', 'src/element/index.ts', 'BulkheadElement'),
   {
     ...shared,
     // The decoder's children run a script of its own, beside what starts them.

@@ -40,6 +40,9 @@ const svelte = {
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
 
+/** What only several processes or connections can do: on the embedded database there is one. */
+const ON_POSTGRES = 'server/test/**/*.postgres.test.ts';
+
 /** Whatever needs a real S3 server, which takes seconds to start. */
 const ON_S3 = 'server/test/**/*.s3.test.ts';
 
@@ -53,7 +56,7 @@ function serverProject(engine: 'pglite' | 'postgres') {
       hookTimeout: 60_000,
       environment: 'node' as const,
       env: { BULKHEAD_TEST_ENGINE: engine },
-      include: [ON_BOTH_ENGINES],
+      include: engine === 'postgres' ? [ON_BOTH_ENGINES, ON_POSTGRES] : [ON_BOTH_ENGINES],
       globalSetup: ['test/support/services.ts'],
     },
   };
@@ -78,7 +81,7 @@ export default defineConfig({
             'test/scripts/**/*.test.ts',
             'server/test/**/*.test.ts',
           ],
-          exclude: [ON_BOTH_ENGINES, ON_S3],
+          exclude: [ON_BOTH_ENGINES, ON_POSTGRES, ON_S3],
           globalSetup: ['test/support/services.ts'],
         },
       },

@@ -2,6 +2,7 @@
 
 export type { FailedAttempt } from './core/attempt-log.ts';
 export type { DeadLetter, DeadLetterSelector, DeadLetters } from './core/dead-letters.ts';
+export type { Diagnosis, DiagnosisCheck } from './core/diagnosis/diagnosis.ts';
 export type { AddInput } from './core/intake/collect-files.ts';
 export type { AddOptions, AddResult } from './core/intake/intake.ts';
 export { formatBytes, type RestrictionsInput as Restrictions } from './core/intake/restrictions.ts';

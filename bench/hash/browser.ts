@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type Browser, firefox, type Page } from 'playwright';
 import { launchBrowser } from '../intake/browser.ts';
 import { BrowserError } from '../load/browser.ts';
-import type { HashScripts } from './bundle.ts';
+import type { PageScripts } from '../support/bundle.ts';
 import type { HashOptions } from './options.ts';
 
 /** Answered by the driver itself: nothing listens there. A secure context, as `localhost` is. */
@@ -23,7 +23,7 @@ export function launch(name: HashOptions['browser']): Promise<Browser> {
 }
 
 /** Opens the bench's page in a new profile. */
-export async function openHashPage(browser: Browser, scripts: HashScripts): Promise<Page> {
+export async function openHashPage(browser: Browser, scripts: PageScripts): Promise<Page> {
   const page = await browser.newPage();
   // A measurement takes as long as it takes.
   page.setDefaultTimeout(0);

@@ -1,7 +1,8 @@
 import type { Browser } from 'playwright';
+import type { PageScripts } from '../support/bundle.ts';
+import { type FileSet, filesOf } from '../support/files-on-disk.ts';
 import { openHashPage } from './browser.ts';
-import type { HashScripts } from './bundle.ts';
-import { FILE_SETS, type FileSet, filesOf } from './file-sets.ts';
+import { FILE_SETS } from './file-sets.ts';
 import type { HashOptions } from './options.ts';
 import { HASHERS, type HasherName, type HashMeasure } from './page/measures.ts';
 
@@ -29,7 +30,7 @@ export class WrongDigestError extends Error {
 /** Measures every set, each in a page of its own; the hashers take turns, so that noise meets all. */
 export async function runHash(
   browser: Browser,
-  scripts: HashScripts,
+  scripts: PageScripts,
   { sets, rounds }: HashOptions,
   onStep: (step: string) => void,
 ): Promise<SetResult[]> {

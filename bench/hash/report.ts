@@ -1,4 +1,5 @@
 import { describeMachine, type Machine, mebibytes, milliseconds } from '../load/report.ts';
+import { median } from '../support/median.ts';
 import type { HasherResult, SetResult } from './hash-run.ts';
 import type { HashOptions } from './options.ts';
 import type { HasherName } from './page/measures.ts';
@@ -73,9 +74,4 @@ function formatResult({ hasher, speeds, longestGapMs, tasksOver50Ms }: HasherRes
     `  ${range.padEnd(14)}`,
     `longest ${milliseconds(longestGapMs).padStart(7)} (${tasksOver50Ms})`,
   ].join('');
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -3,9 +3,10 @@
  * `npm run bench:hash -- --help` lists the options.
  */
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { createStatusLine } from '../load/status-line.ts';
+import { bundlePageScripts } from '../support/bundle.ts';
 import { launch } from './browser.ts';
-import { bundleScripts } from './bundle.ts';
 import { FILE_SETS } from './file-sets.ts';
 import { runHash } from './hash-run.ts';
 import { HashOptionError, parseHashOptions, USAGE } from './options.ts';
@@ -19,7 +20,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const scripts = await bundleScripts();
+  const scripts = await bundlePageScripts(path.join(import.meta.dirname, 'page/main.ts'));
   const browser = await launch(options.browser);
   const line = createStatusLine();
   try {

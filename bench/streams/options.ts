@@ -12,12 +12,17 @@ export class StreamsOptionError extends Error {
   override readonly name = 'StreamsOptionError';
 }
 
+/** With 1,000 streams or more on one instance, 95 of 100 deliveries take no longer than this. */
+export const GOAL_MS = 1000;
+
 export const USAGE = `npm run bench:streams -- [options]
   --streams N   open at once (1000)
   --users N     they belong to, evenly (100)
   --changes N   timed one after the other, each of one user's asset (200)
 With DATABASE_URL the server runs on that PostgreSQL and each change is made by another process;
-without, on an embedded database, and by the server itself.`;
+without, on an embedded database, and by the server itself.
+
+The goal: all streams open, and p95 from commit to reader at most ${GOAL_MS} ms. Ends with 1 when it is missed.`;
 
 /** What the command line asks for; `undefined` when it asks for help. */
 export function parseStreamsOptions(args: readonly string[]): StreamsOptions | undefined {

@@ -87,6 +87,8 @@ process.on('message', async (order: Order) => {
     process.exit(0);
   }
 });
+// A bench that failed leaves nobody behind.
+process.once('disconnect', () => process.exit(1));
 say({
   said: 'ready',
   apiUrl: listening.apiUrl,

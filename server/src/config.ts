@@ -1,4 +1,4 @@
-import { MAX_BATCH_FILES } from 'bulkhead/protocol';
+import { MAX_BATCH_FILES, type PackLimits } from 'bulkhead/protocol';
 import * as z from 'zod';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Clock } from './clock.ts';
@@ -94,10 +94,30 @@ const cronSchema = z
     path: ['secret'],
   });
 
+/** What is taken in one pack: many small files in one body. */
+const packsSchema = z
+  .strictObject({
+    /** Files. 256: in packs of 16 KB thumbnails, as many as fit into the bytes. */
+    maxFiles: positiveInt.max(MAX_BATCH_FILES).default(256),
+    /** Bytes of all files. 4 MiB, below the 4.5 MB that hosts of functions take. */
+    maxBytes: positiveInt.max(64 * 1024 * 1024).default(4 * 1024 * 1024),
+    /** Bytes of one file, which is held in memory. 512 KiB: above it, a PUT of its own costs little more. */
+    maxFileBytes: positiveInt.default(512 * 1024),
+  })
+  .refine(({ maxFileBytes, maxBytes }) => maxFileBytes <= maxBytes, {
+    error: 'expected at most maxBytes',
+    path: ['maxFileBytes'],
+  });
+
 const common = {
   /** Says whose request it is. Required: there is no default that would be safe. */
   authorize: callable<Authorize>('a function (request) => Promise<userId | null>'),
   limits: limitsSchema.prefault({}),
+  /**
+   * `POST /api/upload-pack`. Its bytes go through this server, so it is on by default only where the store is
+   * on this server's own disk; `{}` switches it on for every store, `false` off.
+   */
+  packs: z.union([z.literal(false), packsSchema]).optional(),
   /** Default: JSON lines on stdout. */
   logger: object<Logger>('a logger with debug, info, warn and error').optional(),
   /** Origins of pages served elsewhere that may call this server with their cookies. */
@@ -188,6 +208,15 @@ export const configSchema = z.strictObject({
 
 /** What {@link defineConfig} takes. */
 export type Config = z.input<typeof configSchema>;
+
+/** What is taken in a pack by this store, if packs are taken at all. */
+export function packsOf(
+  packs: false | PackLimits | undefined,
+  { capabilities }: Pick<BlobStore, 'capabilities'>,
+): PackLimits | undefined {
+  if (packs === false) return undefined;
+  return packs ?? (capabilities.isLocal ? packsSchema.parse({}) : undefined);
+}
 
 /** @throws {OptionsError} */
 export function resolveOptions<T extends z.ZodType>(schema: T, options: unknown): z.output<T> {

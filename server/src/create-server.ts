@@ -1,6 +1,6 @@
 import { createStatusReader } from './admin/status.ts';
 import { logSweep } from './admin/sweep-log.ts';
-import { resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
+import { packsOf, resolveOptions, type ServerOptions, serverOptionsSchema } from './config.ts';
 import { createLane } from './embeddings/create-lane.ts';
 import { createTextQueries } from './embeddings/text-queries.ts';
 import type { ChangeFeed } from './events/change-feed.ts';
@@ -18,10 +18,12 @@ import type { Quotas } from './rate-limit/quota.ts';
 import { createApp } from './routes/app.ts';
 import { type ConnectEvents, createConnectEvents } from './routes/events.ts';
 import { createRequireOperator, type RequireOperator } from './routes/operator.ts';
+import { parseManifest } from './routes/pack-routes.ts';
 import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
 import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { createPackReceiver } from './uploads/receive-pack.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
 
@@ -101,6 +103,8 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const finalizer = createFinalizer({
     ...{ db, blobs, queue, view, changes: hub, quotas, clock, logger, telemetry },
   });
+  const measuredFinalizer = measureFinalizer(finalizer, telemetry);
+  const packLimits = packsOf(resolved.packs, blobs);
   const handle = createApp({
     deadLetters,
     status: createStatusReader({ db, queue, deadLetters, clock }),
@@ -117,7 +121,14 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     },
     authorize,
     issuer: measureIssuer(issuer, telemetry),
-    finalizer: measureFinalizer(finalizer, telemetry),
+    finalizer: measuredFinalizer,
+    packs:
+      packLimits &&
+      createPackReceiver({
+        ...{ db, blobs, clock, parseManifest },
+        finalizer: measuredFinalizer,
+        limits: packLimits,
+      }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     search: createSearch({ db, index, view, textQueries }),

@@ -74,6 +74,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       logger,
       authorize: resolved.authorize,
       limits: resolved.limits,
+      packs: resolved.packs,
       allowedOrigins: resolved.allowedOrigins,
       basePath: resolved.basePath,
       search: resolved.search,

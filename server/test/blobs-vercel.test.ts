@@ -48,6 +48,7 @@ for (const access of ['private', 'public'] as const) {
       reportsChecksums: false,
       expiringReads: access === 'private',
       namesDownloads: false,
+      isLocal: false,
     },
     () => startStore(access),
   );

@@ -62,6 +62,7 @@ const CAN_ALL = {
   reportsChecksums: true,
   expiringReads: true,
   namesDownloads: true,
+  isLocal: true,
 };
 describeBlobStore('file system', CAN_ALL, () => startStore());
 describeObjects('memory', async () => ({ store: memoryBlobStore(), close: async () => {} }));

@@ -122,106 +122,108 @@ describe('a change that the database rolls back', () => {
   });
 });
 
-describe.runIf(ENGINE === 'postgres')('PostgreSQL', () => {
-  it('ends a deadlock with both changes made', async () => {
-    const users = [randomUUID(), randomUUID()];
-    const ids = await Promise.all(users.map((userId) => addAsset(userId)));
-    let calls = 0;
-    let bothHold: (() => void) | undefined;
-    const hold = new Promise<void>((resolve) => {
-      bothHold = resolve;
-    });
-    const change = (userId: string, order: string[]) =>
-      changeAssets(database.db, [userId], async (tx) => {
-        for (const [at, id] of order.entries()) {
-          await tx.updateTable('assets').set(changed()).where('id', '=', id).execute();
-          if (at > 0) continue;
-          if (++calls === 2) bothHold?.();
-          await hold;
-        }
+if (ENGINE === 'postgres') {
+  describe('PostgreSQL', () => {
+    it('ends a deadlock with both changes made', async () => {
+      const users = [randomUUID(), randomUUID()];
+      const ids = await Promise.all(users.map((userId) => addAsset(userId)));
+      let calls = 0;
+      let bothHold: (() => void) | undefined;
+      const hold = new Promise<void>((resolve) => {
+        bothHold = resolve;
       });
-    await Promise.all([change(users[0] ?? '', ids), change(users[1] ?? '', [...ids].reverse())]);
-    expect(calls).toBe(3);
-  });
-
-  it('keeps connections free while the changes of one user wait for one another', async () => {
-    const { url, drop } = await createPostgresDatabase();
-    const small = await openPostgresDatabase({
-      ...{ url, maxConnections: 2, connectTimeoutMs: 200 },
-      logger: silentLogger,
+      const change = (userId: string, order: string[]) =>
+        changeAssets(database.db, [userId], async (tx) => {
+          for (const [at, id] of order.entries()) {
+            await tx.updateTable('assets').set(changed()).where('id', '=', id).execute();
+            if (at > 0) continue;
+            if (++calls === 2) bothHold?.();
+            await hold;
+          }
+        });
+      await Promise.all([change(users[0] ?? '', ids), change(users[1] ?? '', [...ids].reverse())]);
+      expect(calls).toBe(3);
     });
-    try {
-      const order: number[] = [];
-      const userId = randomUUID();
-      const slow = Array.from({ length: 10 }, (_, at) =>
-        changeAssets(small.db, [userId], async (tx) => {
-          await sql`select pg_sleep(0.05)`.execute(tx);
-          order.push(at);
-          if (at === 3) throw new Error('one that fails holds nobody up');
-        }),
+
+    it('keeps connections free while the changes of one user wait for one another', async () => {
+      const { url, drop } = await createPostgresDatabase();
+      const small = await openPostgresDatabase({
+        ...{ url, maxConnections: 2, connectTimeoutMs: 200 },
+        logger: silentLogger,
+      });
+      try {
+        const order: number[] = [];
+        const userId = randomUUID();
+        const slow = Array.from({ length: 10 }, (_, at) =>
+          changeAssets(small.db, [userId], async (tx) => {
+            await sql`select pg_sleep(0.05)`.execute(tx);
+            order.push(at);
+            if (at === 3) throw new Error('one that fails holds nobody up');
+          }),
+        );
+        // They take half a second together, and each would be refused after 200 ms.
+        const others = Array.from({ length: 20 }, () => sql`select 1`.execute(small.db));
+        await Promise.all(others);
+        expect(order.length).toBeLessThan(5);
+        const results = await Promise.allSettled(slow);
+        expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+        expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      } finally {
+        await small.close();
+        await drop();
+      }
+    });
+
+    it('says what to do when it cannot be reached, without the password', async () => {
+      const url = 'postgres://ada:sesame@127.0.0.1:1/nowhere';
+      const failure = await openPostgresDatabase({ url, logger: silentLogger }).catch(
+        (error: unknown) => error,
       );
-      // They take half a second together, and each would be refused after 200 ms.
-      const others = Array.from({ length: 20 }, () => sql`select 1`.execute(small.db));
-      await Promise.all(others);
-      expect(order.length).toBeLessThan(5);
-      const results = await Promise.allSettled(slow);
-      expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
-      expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    } finally {
-      await small.close();
-      await drop();
-    }
-  });
+      expect(failure).toBeInstanceOf(DatabaseError);
+      expect(String(failure)).toMatch(/cannot be reached.*Check DATABASE_URL/);
+      expect(String(failure)).not.toContain('sesame');
+    });
 
-  it('says what to do when it cannot be reached, without the password', async () => {
-    const url = 'postgres://ada:sesame@127.0.0.1:1/nowhere';
-    const failure = await openPostgresDatabase({ url, logger: silentLogger }).catch(
-      (error: unknown) => error,
-    );
-    expect(failure).toBeInstanceOf(DatabaseError);
-    expect(String(failure)).toMatch(/cannot be reached.*Check DATABASE_URL/);
-    expect(String(failure)).not.toContain('sesame');
-  });
-
-  it('hears signals of other processes, and says when some may be missing', async () => {
-    const { url, drop } = await createPostgresDatabase();
-    const open = () => openPostgresDatabase({ url, logger: silentLogger });
-    const [mine, other] = [await open(), await open()];
-    try {
-      const heard: string[] = [];
-      const onReconnect = vi.fn();
-      const end = await mine.signals.listen('news', (text) => heard.push(text), onReconnect);
-      await mine.signals.listen('weather', () => {});
-      await other.signals.send('news', 'one');
-      await vi.waitFor(() => expect(heard).toEqual(['one']), 10_000);
-      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    it('hears signals of other processes, and says when some may be missing', async () => {
+      const { url, drop } = await createPostgresDatabase();
+      const open = () => openPostgresDatabase({ url, logger: silentLogger });
+      const [mine, other] = [await open(), await open()];
+      try {
+        const heard: string[] = [];
+        const onReconnect = vi.fn();
+        const end = await mine.signals.listen('news', (text) => heard.push(text), onReconnect);
+        await mine.signals.listen('weather', () => {});
+        await other.signals.send('news', 'one');
+        await vi.waitFor(() => expect(heard).toEqual(['one']), 10_000);
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'bulkhead-signals' and datname = current_database()`.execute(
-        other.db,
-      );
-      await vi.waitFor(() => expect(onReconnect).toHaveBeenCalledOnce(), 5000);
-      await other.signals.send('news', 'two');
-      await vi.waitFor(() => expect(heard).toEqual(['one', 'two']), 10_000);
-      await end();
-      await other.signals.send('news', 'three');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      expect(heard).toEqual(['one', 'two']);
-    } finally {
-      await mine.close();
-      await other.close();
-      await drop();
-    }
-  });
+          other.db,
+        );
+        await vi.waitFor(() => expect(onReconnect).toHaveBeenCalledOnce(), 5000);
+        await other.signals.send('news', 'two');
+        await vi.waitFor(() => expect(heard).toEqual(['one', 'two']), 10_000);
+        await end();
+        await other.signals.send('news', 'three');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        expect(heard).toEqual(['one', 'two']);
+      } finally {
+        await mine.close();
+        await other.close();
+        await drop();
+      }
+    });
 
-  it('is migrated once when many processes start together', async () => {
-    const { url, drop } = await createPostgresDatabase();
-    const all = await Promise.all(
-      Array.from({ length: 4 }, () => openPostgresDatabase({ url, logger: silentLogger })),
-    );
-    const { rows } = await sql`select name from bulkhead_migration order by name`.execute(
-      all[0]?.db as never,
-    );
-    expect(rows).toEqual(migrationNames.map((name) => ({ name })));
-    await Promise.all(all.map((one) => one.close()));
-    await drop();
+    it('is migrated once when many processes start together', async () => {
+      const { url, drop } = await createPostgresDatabase();
+      const all = await Promise.all(
+        Array.from({ length: 4 }, () => openPostgresDatabase({ url, logger: silentLogger })),
+      );
+      const { rows } = await sql`select name from bulkhead_migration order by name`.execute(
+        all[0]?.db as never,
+      );
+      expect(rows).toEqual(migrationNames.map((name) => ({ name })));
+      await Promise.all(all.map((one) => one.close()));
+      await drop();
+    });
   });
-});
+}

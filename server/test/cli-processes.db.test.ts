@@ -32,9 +32,9 @@ interface Program {
   stop(): Promise<number | null>;
 }
 
-function start(args: readonly string[], env: Record<string, string>): Program {
+function start(args: readonly string[], env: Record<string, string>, cwd = dir): Program {
   const child = spawn(process.execPath, ['--conditions=bulkhead-source', PROGRAM, ...args], {
-    cwd: dir,
+    cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -118,28 +118,29 @@ async function bringPhoto(apiUrl: string, seed: number): Promise<void> {
 }
 
 describe('bulkhead-server', () => {
-  it.runIf(ENGINE === 'pglite')('serves and works in one process on embedded parts', async () => {
-    const [port, storePort] = [await freePort(), await freePort()];
-    const program = start(['serve'], {
-      PORT: String(port),
-      STORE_PORT: String(storePort),
-      BULKHEAD_USER_HEADER: 'x-user-id',
-      BULKHEAD_OPERATOR_TOKEN: TOKEN,
+  if (ENGINE === 'pglite') {
+    it('serves and works in one process on embedded parts', async () => {
+      const [port, storePort] = [await freePort(), await freePort()];
+      const program = start(['serve'], {
+        PORT: String(port),
+        STORE_PORT: String(storePort),
+        BULKHEAD_USER_HEADER: 'x-user-id',
+        BULKHEAD_OPERATOR_TOKEN: TOKEN,
+      });
+      await untilReady(program, port);
+      const apiUrl = `http://127.0.0.1:${port}`;
+      await bringPhoto(apiUrl, 1);
+      const authorization = `Bearer ${TOKEN}`;
+      const metrics = await fetch(`${apiUrl}/metrics`, { headers: { authorization } });
+      expect(await metrics.text()).toContain('bulkhead_');
+      expect((await fetch(`${apiUrl}/metrics`)).status).toBe(401);
+      expect(await program.stop()).toBe(0);
+      expect(program.output()).not.toMatch(/not in order/);
     });
-    await untilReady(program, port);
-    const apiUrl = `http://127.0.0.1:${port}`;
-    await bringPhoto(apiUrl, 1);
-    const authorization = `Bearer ${TOKEN}`;
-    const metrics = await fetch(`${apiUrl}/metrics`, { headers: { authorization } });
-    expect(await metrics.text()).toContain('bulkhead_');
-    expect((await fetch(`${apiUrl}/metrics`)).status).toBe(401);
-    expect(await program.stop()).toBe(0);
-    expect(program.output()).not.toMatch(/not in order/);
-  });
+  }
 
-  it.runIf(ENGINE === 'postgres')(
-    'serves and works in two processes on one database, and both end in order',
-    async () => {
+  if (ENGINE === 'postgres') {
+    it('serves and works in two processes on one database, and both end in order', async () => {
       const { url, drop } = await createPostgresDatabase();
       try {
         const [port, storePort, workPort] = [await freePort(), await freePort(), await freePort()];
@@ -162,8 +163,8 @@ describe('bulkhead-server', () => {
       } finally {
         await drop();
       }
-    },
-  );
+    });
+  }
 
   it.each([
     [{}, ['work'], /needs a database that several processes can share.*DATABASE_URL/],
@@ -200,7 +201,7 @@ describe('bulkhead-server', () => {
         expect.stringMatching(/^✔ database: /),
         '✔ store (own)',
         '✔ redis',
-        expect.stringMatching(/^✔ embedder: /),
+        '✔ embedder: local-visual-v1, 392 numbers',
         '✔ authorize',
         '✔ operator: may see telemetry and /admin',
       ]);
@@ -215,7 +216,10 @@ describe('bulkhead-server', () => {
     try {
       const config = await writeConfig(
         'bad.mjs',
-        `{ blobStore: { name: 'own', ping: async () => { throw new Error('no such bucket'); } } }`,
+        `{
+          blobStore: { name: 'own', ping: async () => { throw new Error('no such bucket'); } },
+          embedder: { model: 'mine', dimensions: 8, embed: async () => [1, 2] },
+        }`,
       );
       const program = start(['check', '--config', config], {
         ...env,
@@ -224,11 +228,31 @@ describe('bulkhead-server', () => {
       const code = await program.ended;
       expect(program.output()).toMatch(/^✘ store \(own\): no such bucket$/m);
       expect(program.output()).toMatch(/^✘ redis: REDIS_URL: .*ECONNREFUSED/m);
+      expect(program.output()).toMatch(/^✘ embedder: mine: The embedder gave 2 numbers where 8/m);
       expect(program.output()).toMatch(/^✘ authorize: .*BULKHEAD_USER_HEADER$/m);
       expect(program.output()).toMatch(/^✔ operator: none: /m);
       expect(program.output()).not.toMatch(/sesame/);
       expect(code).toBe(1);
     } finally {
+      await drop();
+    }
+  });
+
+  it('migrate needs the database only: no secret, store or provider, nor a configuration that asks for one', async () => {
+    const { env, drop } = await databaseSettings();
+    const inPlace = await mkdtemp(join(tmpdir(), 'bulkhead-cli-'));
+    try {
+      const file = join(inPlace, 'bulkhead.config.mjs');
+      await writeFile(file, `throw new Error('the provider’s key is not here');`);
+      const where = { BULKHEAD_DIR: join(dir, randomUUID()), ...env, NODE_ENV: 'production' };
+      const unset = { BULKHEAD_STORE: 's3', BULKHEAD_EMBEDDER: 'replicate' };
+      const program = start(['migrate'], { ...where, ...unset }, inPlace);
+      expect([await program.ended, program.output()]).toEqual([0, 'The database is up to date\n']);
+      const nowhere = start(['migrate'], { NODE_ENV: 'production' }, inPlace);
+      expect(await nowhere.ended).toBe(1);
+      expect(nowhere.output()).toMatch(/DATABASE_URL: is missing/);
+    } finally {
+      await rm(inPlace, { recursive: true, force: true });
       await drop();
     }
   });

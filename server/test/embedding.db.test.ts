@@ -237,6 +237,63 @@ describe('a provider that is down', () => {
   });
 });
 
+describe('a thumbnail that cannot be read', () => {
+  it('costs no attempt while the store is away, however long that is', async () => {
+    await waiting(10);
+    const reading = vi.spyOn(blobs, 'read').mockRejectedValue(new Error('connect ECONNREFUSED'));
+    const { embedder, asked } = scripted();
+    await workersOf(embedder).start();
+    for (let probe = 1; probe <= 8; probe++) {
+      await vi.waitFor(() => expect(reading.mock.calls.length).toBeGreaterThanOrEqual(probe));
+      await settle();
+      expect(await counts()).toEqual({ embedded: 0, failed: 0, tried: 0, told: 0 });
+      nowMs += 600_000;
+      await becomeDue();
+    }
+    expect(asked).toEqual([]);
+    const said = logger.lines.filter(({ message }) => message.includes('embeddings wait'));
+    expect(said).toHaveLength(1);
+    reading.mockRestore();
+    await vi.waitFor(
+      async () => {
+        nowMs += 600_000;
+        await becomeDue();
+        expect(await counts()).toEqual({ embedded: 10, failed: 0, tried: 0, told: 0 });
+      },
+      { timeout: 15_000, interval: 100 },
+    );
+  });
+
+  it('costs one where the store gives others', async () => {
+    const [poison = '', other = ''] = await waiting(2);
+    const read = blobs.read.bind(blobs);
+    blobs.read = async (key) => {
+      if (key.includes(poison)) throw Object.assign(new Error('bad sector'), { code: 'EIO' });
+      return read(key);
+    };
+    await workersOf(scripted().embedder, { embedConcurrency: 1 }).start();
+    await vi.waitFor(
+      async () => {
+        nowMs += 600_000;
+        await becomeDue();
+        await database.db
+          .updateTable('assets')
+          .set({ embedded: false })
+          .where('id', '=', other)
+          .execute();
+        await database.db
+          .transaction()
+          .execute((tx) => queue.enqueue(tx, 'embed', [{ assetId: other }]));
+        expect((await loadAsset(database.db, poison)).embedding_retry_count).toBeGreaterThan(0);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    expect(await loadAsset(database.db, poison)).toMatchObject({
+      embedding_error: { code: 'embedding_failed', detail: expect.stringContaining('EIO') },
+    });
+  });
+});
+
 describe('a budget for a day', () => {
   it('pauses the lane when it is spent: nothing fails, everything stays viewable', async () => {
     await waiting(12);

@@ -36,12 +36,17 @@ describe('a decompression bomb', () => {
       await pool.render(good, signal);
       for (const [format, bytes] of await makeBombs()) {
         expect(bytes.length, format).toBeLessThan(100_000);
-        const startedAt = performance.now();
-        // Above 400 MB the child would be killed, and the code another one.
-        await expect(pool.render(bytes, signal), format).rejects.toMatchObject({
-          code: 'too_many_pixels',
-        });
-        expect(performance.now() - startedAt, format).toBeLessThan(1000);
+        const times: number[] = [];
+        for (let i = 0; i < 3; i++) {
+          const startedAt = performance.now();
+          // Above 400 MB the child would be killed, and the code another one.
+          await expect(pool.render(bytes, signal), format).rejects.toMatchObject({
+            code: 'too_many_pixels',
+          });
+          times.push(performance.now() - startedAt);
+        }
+        // Of three: a busy machine delays one, and decoding would take seconds each time.
+        expect(Math.min(...times), format).toBeLessThan(200);
         expect(await pool.render(good, signal)).toMatchObject({ width: 320, height: 240 });
       }
     } finally {

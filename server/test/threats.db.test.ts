@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -449,6 +450,23 @@ describe('T27: a client that sends as slowly as it can', () => {
     }
     await listening.close(100);
   });
+});
+
+test('T27: by default has 30 s for its headers and 120 s for a body; only a file may take longer', async () => {
+  const servers: Server[] = [];
+  const keep = (message: unknown) => servers.push((message as { server: Server }).server);
+  subscribe('http.server.request.start', keep);
+  const listening = await listen({ api: app.server.fetch, store: app.store.fetch });
+  try {
+    for (const url of [listening.apiUrl, listening.storeUrl]) await (await fetch(url)).text();
+  } finally {
+    unsubscribe('http.server.request.start', keep);
+    await listening.close(100);
+  }
+  expect(servers.map(({ headersTimeout }) => headersTimeout)).toEqual([30_000, 30_000]);
+  expect(servers.map(({ requestTimeout }) => requestTimeout)).toEqual([120_000, 0]);
+  // Nothing moves at all on a connection.
+  expect(servers.map(({ timeout }) => timeout)).toEqual([120_000, 120_000]);
 });
 
 test('T30: no field of an asset can be set by its sender', async () => {

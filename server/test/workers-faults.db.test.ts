@@ -258,6 +258,53 @@ describe('a disk or a store that takes nothing', () => {
     }
   });
 
+  it('fails an image that found no room for a day, while others did, with words', async () => {
+    const large = await finalizeUpload(bench, await jpeg(1));
+    const { key } = await loadAsset(bench.db, large);
+    const read = bench.blobs.read.bind(bench.blobs);
+    let tried = 0;
+    bench.blobs.read = async (asked) => {
+      if (asked !== key) return read(asked);
+      tried++;
+      throw Object.assign(new Error('Cannot allocate memory'), { code: 'ENOMEM' });
+    };
+    await startWorkers({ clock });
+    const waits = async () => {
+      const { rows } = await sql<{ waits: number | null }>`
+        select (data ->> 'machineWaits')::int as waits from pgboss.job
+        where name = 'process' and state = 'created'`.execute(database.db);
+      return rows[0]?.waits;
+    };
+    // The first one paused everything; each of the others it waited by itself.
+    for (const waited of [null, 1, 2]) {
+      await vi.waitFor(async () => expect(await waits()).toBe(waited), 20_000);
+      nowMs += 10 * 60_000;
+      await eventually(await finalizeUpload(bench, await jpeg(10 + tried)), { processed: true });
+      expect(await loadAsset(bench.db, large)).toMatchObject({ failed: false });
+      if (waited === 2) {
+        // 288 pauses of five minutes are a day.
+        await run(
+          database.db,
+          `update pgboss.job set data = data || '{"machineWaits":287}' where state = 'created'`,
+        );
+      }
+      await passMinutes(10);
+    }
+    await vi.waitFor(async () => expect(await waits()).toBe(288), 20_000);
+    nowMs += 10 * 60_000;
+    await eventually(await finalizeUpload(bench, await jpeg(20)), { processed: true });
+    await passMinutes(10);
+    await eventually(large, {
+      failed: true,
+      processing_retry_count: 0,
+      processing_error: {
+        code: 'max_retries_exceeded',
+        detail: expect.stringMatching(/no room for this image \(ENOMEM\) for a day/),
+      },
+    });
+    expect(tried).toBe(5);
+  });
+
   it('is not what three crashes of the decoder are counted by', async () => {
     const id = await finalizeUpload(bench, poisoned(await jpeg(1), 'crash'));
     const reading = vi.spyOn(bench.blobs, 'read');

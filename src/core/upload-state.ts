@@ -115,7 +115,7 @@ export type UploadTransition =
       readonly needsProcessing: boolean;
     }
   | { readonly type: 'finalize-deferred'; readonly costsAttempt: boolean }
-  /** The store does not have the bytes after all: send them again. */
+  /** The store does not have the bytes after all, or lost them: send them again. */
   | { readonly type: 'bytes-missing' }
   | {
       readonly type: 'asset-changed';
@@ -343,7 +343,7 @@ export function transition(upload: Upload, event: UploadTransition): Upload {
         spent(upload, 'finalize', event.costsAttempt),
       );
     case 'bytes-missing':
-      if (upload.status === 'put-unknown') {
+      if (upload.status === 'put-unknown' || upload.status === 'processing-failed') {
         return moved(upload, { status: 'hashed', checksum: upload.checksum });
       }
       if (upload.status !== 'finalizing') return upload;

@@ -1,11 +1,13 @@
 import { toUploadError, type UploadError } from '../errors/upload-error.ts';
 import type { Hasher } from '../hashing/hasher.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Journal } from '../storage/journal.ts';
 import type { UploadStorage } from '../storage/upload-storage.ts';
 import type { UploadAdapter } from '../transports/adapter.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { Brake } from './brake.ts';
 import { DeadLetters } from './dead-letters.ts';
+import type { Diagnosis } from './diagnosis/diagnosis.ts';
 import { Emitter } from './emitter.ts';
 import { FileShelf } from './file-shelf.ts';
 import { type AddInput, type Collected, collectFiles } from './intake/collect-files.ts';
@@ -50,6 +52,10 @@ export interface UploaderParts {
 /** What was wrong was the file: one that is added at the same place takes its place. */
 const FILE_CODES: ReadonlySet<string> = new Set(['file_changed', 'file_unreadable']);
 
+/** The store lost it after it was finalized: the same bytes mend it. */
+const isLost = (upload: Upload): boolean =>
+  upload.status === 'processing-failed' && upload.failure.code === 'missing_blob';
+
 const isSpoiled = (upload: Upload | undefined): boolean =>
   upload?.status === 'rejected' ||
   (upload?.status === 'dead' && FILE_CODES.has(upload.failure.code));
@@ -79,6 +85,7 @@ export class Uploader {
   /** Uploads that failed for what their file was, by path. */
   readonly #spoiled = new Map<string, string>();
   readonly #lifetime = new AbortController();
+  readonly #journal: Journal;
   readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
   #stopTracing: (() => void) | undefined;
   #isStarted: boolean;
@@ -126,6 +133,7 @@ export class Uploader {
       isPaused: (id: string) => this.#brake.isPaused(id),
     };
     const storage = parts.openStorage((error) => emitter.emit({ type: 'journal-degraded', error }));
+    this.#journal = storage.journal;
     this.#sessions = new SessionKeeper(
       {
         ...context,
@@ -347,6 +355,18 @@ export class Uploader {
     return this.#telemetry.report(this.#ledger.bytesPerSecond(), this.#pipeline.concurrency);
   }
 
+  /**
+   * Looks at each step of an upload with a file of a few bytes (browser, storage, credentials, clocks, CORS,
+   * events), and says what to change. It takes one token of the rate limit; a backend that verifies uploads
+   * keeps nothing of the file. Rejects never.
+   */
+  async diagnose(): Promise<Diagnosis> {
+    const { diagnose } = await import('./diagnosis/diagnose.ts');
+    const { adapter, runtime, hasher } = this.#parts;
+    const { signal } = this.#lifetime;
+    return diagnose({ adapter, runtime, hasher, journal: this.#journal, signal });
+  }
+
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */
   trace(isOn: boolean, write?: (line: string) => void): void {
     this.#stopTracing?.();
@@ -370,6 +390,15 @@ export class Uploader {
 
   get(id: string): Upload | undefined {
     return this.#ledger.get(id);
+  }
+
+  /**
+   * The file of an upload, for a preview: while this page has it at hand, and it is not stored yet.
+   *
+   * @returns undefined once it is stored, and for files that would have to be opened or copied first
+   */
+  fileOf(id: string): Blob | undefined {
+    return this.#files.atHand(id);
   }
 
   /** All uploads in the order they were added. */
@@ -461,7 +490,14 @@ export class Uploader {
     const upload = this.#ledger.get(id);
     if (!upload) return;
     if (!isRelisted) this.#sessions.recognised(id);
-    if (isStored(upload.status)) return;
+    if (isStored(upload.status)) {
+      if (!isRelisted && isSame && isLost(upload)) {
+        this.#files.put(id, file);
+        this.#pipeline.accept(this.#ledger.apply(id, { type: 'bytes-missing' }));
+        this.#wake();
+      }
+      return;
+    }
     if (upload.status === 'detached') {
       this.#intake.forget(upload);
       this.#sessions.files.found(upload, file, isSame, file.lastModified);

@@ -31,6 +31,7 @@ const ADVICE: Partial<Record<UploadErrorCode, string>> = {
   internal: 'The server failed. Retry in a moment.',
   unavailable: 'The server cannot answer right now. Retry in a moment.',
   not_uploaded: 'The bytes did not arrive in the store. Retry to send them again.',
+  missing_blob: 'The store lost the file. Add it again to mend it.',
   max_retries_exceeded: 'The server tried several times and failed. Retry, or look at its log.',
   url_expired: 'The permission to upload ran out. Retry to get a new one.',
   url_invalid:

@@ -54,6 +54,7 @@ export interface SendAnswer {
  */
 export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAnswer | 'lost'> {
   const { credential, body, signal, onProgress } = request;
+  const { size: sizeBytes } = body;
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     let timer: TimerHandle | undefined;
@@ -86,13 +87,13 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
     const sentAll = () => {
       if (isFullySent) return;
       isFullySent = true;
-      onProgress(body.size);
-      watch(ANSWER_STALL_MS + bufferedMs(body.size, runtime.now() - startMs));
+      onProgress(sizeBytes);
+      watch(ANSWER_STALL_MS + bufferedMs(sizeBytes, runtime.now() - startMs));
     };
 
     xhr.upload.onprogress = ({ loaded }) => {
       // Firefox says `load` only when the answer begins.
-      if (loaded >= body.size) return sentAll();
+      if (loaded >= sizeBytes) return sentAll();
       onProgress(loaded);
       watch(SENDING_STALL_MS);
     };
@@ -124,11 +125,20 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
     for (const [name, value] of Object.entries(credential.headers)) {
       xhr.setRequestHeader(name, value);
     }
-    watch(SENDING_STALL_MS + body.size / SLOWEST_COPY_BYTES_PER_MS);
-    // Of a file that has grown Firefox sends all there is, past the announced length, and then shows a
-    // broken connection in place of the store's answer. A slice ends where it should.
-    xhr.send(body.slice(0, body.size, body.type));
+    watch(SENDING_STALL_MS + sizeBytes / SLOWEST_COPY_BYTES_PER_MS);
+    xhr.send(isChromium() ? body : body.slice(0, sizeBytes, body.type));
   });
+}
+
+/**
+ * Of a file that has grown Firefox sends all there is, past the announced length, and then shows a broken
+ * connection in place of the store's answer. A slice ends where it should. Chromium sends no file that was
+ * changed since its size was read; there a slice takes the long way through the browser's own process, and
+ * making it 0.2 to 0.7 ms of the page (bench/compare). Where this is not known, as on plain http, slices are
+ * right as well.
+ */
+function isChromium(): boolean {
+  return 'userAgentData' in navigator;
 }
 
 /**
@@ -139,8 +149,9 @@ function isIntercepted(
   url: string,
 ): boolean {
   if (status < 200 || status >= 300) return false;
-  const isElsewhere = responseURL !== '' && responseURL !== new URL(url, location.href).href;
-  return isElsewhere || isHtmlPage(responseText);
+  const isThere = responseURL === url || responseURL === '';
+  if (!isThere && responseURL !== new URL(url, location.href).href) return true;
+  return isHtmlPage(responseText);
 }
 
 /** How long what the system still holds may take, at the speed of what must have left before it. */

@@ -33,8 +33,8 @@ export interface BackendFaults {
   finalized?: (call: number) => void;
   /** Called before the answer, which waits for it; what it throws is the answer. */
   reconcile?: (files: readonly ReconcileRequest[], signal: AbortSignal) => Promise<void> | void;
-  /** Assets that fail in processing. */
-  processing?: (checksum: string) => AssetStage | undefined;
+  /** Assets that fail in processing; `lost`: because the store lost their bytes. */
+  processing?: (checksum: string) => AssetStage | 'lost' | undefined;
 }
 
 interface Reservation {
@@ -308,9 +308,15 @@ export class MemoryBackend {
     const id = existing ?? assetId;
     if (existing === undefined) {
       this.library.set(checksum, assetId);
-      const failedStage = this.faults.processing?.(checksum);
+      const failure = this.faults.processing?.(checksum);
+      const code = failure === 'lost' ? 'missing_blob' : 'processing_failed';
+      if (failure === 'lost') {
+        this.objects.delete(assetId);
+        this.library.delete(checksum);
+      }
       this.#advance(assetId, 'embedding', this.stageMs);
-      this.#advance(assetId, failedStage ?? 'searchable', 2 * this.stageMs);
+      const last = failure === 'lost' ? 'failed' : (failure ?? 'searchable');
+      this.#advance(assetId, last, 2 * this.stageMs, code);
     }
     const asset = { id, blobUrl: `memory:${id}`, isDuplicate, needsProcessing: true };
     return { status: 'finalized', asset } as const;
@@ -328,10 +334,14 @@ export class MemoryBackend {
     return { kind: 'uploaded', assetId: own.assetId };
   }
 
-  #advance(assetId: string, stage: AssetStage, afterMs: number): void {
+  #advance(
+    assetId: string,
+    stage: AssetStage,
+    afterMs: number,
+    code: 'processing_failed' | 'missing_blob' = 'processing_failed',
+  ): void {
     this.runtime.setTimer(() => {
-      const error =
-        stage === 'failed' ? { code: 'processing_failed' as const, detail: 'no disk' } : null;
+      const error = stage === 'failed' ? { code, detail: 'As planned' } : null;
       const change = { id: assetId, version: ++this.#version, stage, thumbnailUrl: null, error };
       this.#changes.set(assetId, change);
       this.#listener?.onChanges([change]);

@@ -1,17 +1,29 @@
-/** The titles of the tests of a file that run: of calls, not of what merely looks like one. */
+/**
+ * The titles of the tests of a file that run: of calls, not of what merely looks like one. What is skipped
+ * does not count, by itself or with its suite, nor what a condition may skip (`runIf`, `skipIf`): tests that
+ * cannot run everywhere stand in an `if` of their own.
+ */
 export function testTitles(source: string): Set<string> {
   const titles = new Set<string>();
+  let skippedTo = 0;
   for (const { name, at } of calls(source)) {
-    if (/\.(?:skip|todo)\b/.test(name)) continue;
+    if (at < skippedTo) continue;
+    const isSuite = /^(?:describe|suite)/.test(name);
+    if (/\.(?:skip|todo|runIf|skipIf)\b/.test(name)) {
+      // All that stands in it, up to its closing bracket.
+      if (isSuite) skippedTo = endOf(source, at - 1, '(', ')');
+      continue;
+    }
+    if (isSuite) continue;
     const [, title] = /^\s*'((?:[^'\\\n]|\\.)*)'/.exec(source.slice(at)) ?? [];
     if (title !== undefined) titles.add(title);
   }
   return titles;
 }
 
-/** Of each call of `it` or `test`: its name with what hangs on it, and where its arguments begin. */
+/** Of each call of `it`, `test` or a suite: its name with what hangs on it, and where its arguments begin. */
 function* calls(source: string): Generator<{ name: string; at: number }> {
-  const start = /(?<![\w.'"`])(?:it|test)((?:\.\w+)*)(?=[(<`])/g;
+  const start = /(?<![\w.'"`])(?:it|test|describe|suite)((?:\.\w+)*)(?=[(<`])/g;
   for (const match of source.matchAll(start)) {
     let name = match[0];
     let at = match.index + name.length;

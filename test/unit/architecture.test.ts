@@ -41,6 +41,13 @@ const REACH: Record<string, string[]> = {
     'src/core/upload-state.ts',
     'src/core/uploader.ts',
   ],
+  'src/element/': [
+    ...LEAVES,
+    'src/element/',
+    'src/core/',
+    'src/create-uploader.ts',
+    'src/transports/bulkhead-adapter.ts',
+  ],
   'src/core/': [
     ...LEAVES,
     'src/core/',
@@ -100,6 +107,15 @@ describe('the layers', () => {
         const owner = OWNERS[specifier];
         if (owner !== undefined) expect(path).toBe(owner);
       }
+    }
+  });
+
+  it('let the element make an uploader in one file only', () => {
+    for (const path of sources('src/element')) {
+      const makers = imports(path).filter((target) =>
+        ['src/create-uploader.ts', 'src/transports/bulkhead-adapter.ts'].includes(target),
+      );
+      if (path !== 'src/element/own-uploader.ts') expect(makers, path).toEqual([]);
     }
   });
 

@@ -528,3 +528,23 @@ describe('restrictions', () => {
     );
   });
 });
+
+describe('a file whose bytes the store lost', () => {
+  it('is sent again when it is added again, and its asset is whole', async () => {
+    let isLost = true;
+    const world = createWorld({ processing: () => (isLost ? 'lost' : undefined) });
+    const [file] = textFiles(1);
+    await world.uploader.add([file as File]);
+    await world.finish();
+    const [lost] = world.uploader.failures();
+    expect(lost).toMatchObject({ failure: { code: 'missing_blob' } });
+    expect(world.backend.library.size).toBe(0);
+
+    isLost = false;
+    expect(await world.uploader.add([file as File])).toMatchObject({ added: 0, repeated: 1 });
+    await world.finish();
+    expect(statusesOf(world)).toEqual(['searchable']);
+    expect(world.backend.library.size).toBe(1);
+    expectInvariants(world);
+  });
+});

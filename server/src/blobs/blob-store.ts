@@ -10,6 +10,9 @@ export interface PutGrant {
   expiresInSeconds: number;
 }
 
+/** What this server itself stores, exactly. */
+export type ObjectPromise = Omit<PutGrant, 'expiresInSeconds'>;
+
 export interface SignedPut {
   url: string;
   method: 'PUT';
@@ -45,6 +48,11 @@ export interface BlobCapabilities {
   readonly expiringReads: boolean;
   /** A download carries the name that its URL was signed with. Without it, the store chooses one. */
   readonly namesDownloads: boolean;
+  /**
+   * Bytes that come through this server are at their place: it is no detour. Where it is one, packs are taken
+   * only when asked for.
+   */
+  readonly isLocal: boolean;
 }
 
 export interface BlobEntry {
@@ -88,6 +96,13 @@ export interface BlobStore {
   read(key: string): Promise<Readable>;
   /** Server-side write of a derivative: replaces what was there, atomically. */
   write(key: string, bytes: Uint8Array, contentType: string): Promise<void>;
+  /**
+   * Server-side write of an original whose size and SHA-256 are known: exactly these bytes, or nothing.
+   * @returns false when the key was taken: what was there stays. Where a store cannot tell (without
+   *   `capabilities.createOnly`), true, and the same bytes were written again.
+   * @throws when the bytes are not the promised ones; nothing is stored then.
+   */
+  create(promise: ObjectPromise, source: Uint8Array | Readable): Promise<boolean>;
   /** Deletes; a missing object is no error. */
   delete(keys: readonly string[]): Promise<void>;
   /** What is stored under a prefix, in the order of keys where the store keeps one. */

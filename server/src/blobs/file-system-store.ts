@@ -9,7 +9,13 @@ import { isKey } from './keys.ts';
 import { listFiles } from './list-files.ts';
 import { ObjectFiles } from './object-files.ts';
 import { receiveBody } from './receive-body.ts';
-import { BodyAbortedError, nodeBody, type RequestBody, webBody } from './request-body.ts';
+import {
+  BodyAbortedError,
+  bytesBody,
+  nodeBody,
+  type RequestBody,
+  webBody,
+} from './request-body.ts';
 import { createUrlSigner, type GetClaims, type PutClaims } from './signed-url.ts';
 
 export interface FileSystemStoreOptions {
@@ -136,6 +142,7 @@ export async function createFileSystemStore(
       reportsChecksums: true,
       expiringReads: true,
       namesDownloads: true,
+      isLocal: true,
     },
 
     async ping() {
@@ -193,6 +200,12 @@ export async function createFileSystemStore(
     readStart: (key, lengthBytes) => files.readStart(key, lengthBytes),
     read: (key) => files.read(key),
     write: (key, bytes, contentType) => files.replace(key, bytes, contentType),
+    async create({ key, ...promise }, source) {
+      const temp = files.tempPath();
+      const body = source instanceof Readable ? nodeBody(source) : bytesBody(source);
+      await receiveBody(body, null, promise, temp);
+      return files.create(key, temp, promise);
+    },
     async delete(keys) {
       for (const key of keys) await files.delete(key);
     },

@@ -18,7 +18,7 @@ export async function receiveBody(
   body: RequestBody,
   /** The Content-Length header. */
   announced: string | null,
-  promise: PutClaims,
+  promise: Pick<PutClaims, 'sizeBytes' | 'checksum'>,
   temp: string,
 ): Promise<void> {
   const { sizeBytes } = promise;

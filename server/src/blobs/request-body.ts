@@ -24,6 +24,16 @@ export interface RequestBody {
   drain(): void;
 }
 
+/** What is in memory already. */
+export function bytesBody(bytes: Uint8Array): RequestBody {
+  return {
+    async *chunks() {
+      yield bytes;
+    },
+    drain() {},
+  };
+}
+
 export function webBody(request: Request): RequestBody {
   return {
     async *chunks() {

@@ -11,6 +11,12 @@ export function isMissing(error: unknown): boolean {
   return error.name === 'NoSuchKey' || error.$metadata.httpStatusCode === 404;
 }
 
+/** The key has an object (412), or another write of it is just under way (409). */
+export function isTaken(error: unknown): boolean {
+  if (!(error instanceof S3ServiceException)) return false;
+  return error.name === 'ConditionalRequestConflict' || error.$metadata.httpStatusCode === 412;
+}
+
 /** What a failed call says about how the store is set up. */
 export function unusable(error: unknown, bucket: string, where: string): BlobStoreUnusableError {
   const name = error instanceof Error ? error.name : '';

@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { resolveOptions } from '../config.ts';
 import { BlobNotFoundError, type BlobPage, type BlobStore } from './blob-store.ts';
-import { isMissing, refuseSkew, unusable } from './s3-failures.ts';
+import { isMissing, isTaken, refuseSkew, unusable } from './s3-failures.ts';
 import { type S3StoreOptions, s3OptionsSchema } from './s3-options.ts';
 import { createS3Signer, SHA256_METADATA } from './s3-signer.ts';
 
@@ -74,6 +74,7 @@ export function createS3Store(options: S3StoreOptions): S3Store {
       reportsChecksums: verifiesChecksums || endpoint === undefined,
       expiringReads: true,
       namesDownloads: true,
+      isLocal: false,
     },
 
     async ping() {
@@ -134,6 +135,27 @@ export function createS3Store(options: S3StoreOptions): S3Store {
       await client.send(
         new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ContentType: contentType }),
       );
+    },
+
+    async create({ key, sizeBytes, checksum, contentType }, source) {
+      try {
+        await client.send(
+          new PutObjectCommand({
+            Bucket: bucket,
+            Key: key,
+            Body: source,
+            ContentLength: sizeBytes,
+            ContentType: contentType,
+            ChecksumSHA256: Buffer.from(checksum, 'hex').toString('base64'),
+            ...(createOnly && { IfNoneMatch: '*' }),
+            ...(verifiesChecksums && { Metadata: { [SHA256_METADATA]: checksum } }),
+          }),
+        );
+        return true;
+      } catch (error) {
+        if (createOnly && isTaken(error)) return false;
+        throw error;
+      }
     },
 
     async delete(keys) {

@@ -15,6 +15,7 @@ import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import { resolveOptions } from '../config.ts';
 import { BlobNotFoundError, type BlobStore, BlobStoreUnusableError } from './blob-store.ts';
+import { ChecksumError, verified } from './verified.ts';
 
 const optionsSchema = z.strictObject({
   /** The store's read-write token, `BLOB_READ_WRITE_TOKEN`. It can do everything: for this server only. */
@@ -102,6 +103,7 @@ export function createVercelBlobStore(options: VercelBlobStoreOptions): BlobStor
       reportsChecksums: false,
       expiringReads: access === 'private',
       namesDownloads: false,
+      isLocal: false,
     },
 
     async ping() {
@@ -189,6 +191,24 @@ export function createVercelBlobStore(options: VercelBlobStoreOptions): BlobStor
         addRandomSuffix: false,
         allowOverwrite: true,
       });
+    },
+
+    async create(promise, source) {
+      const { key, contentType } = promise;
+      try {
+        await put(key, Readable.from(verified(promise, source)), {
+          ...auth,
+          access,
+          contentType,
+          addRandomSuffix: false,
+          allowOverwrite: false,
+        });
+        return true;
+      } catch (error) {
+        // The service has no code of its own for it; whether the object is there decides.
+        if (error instanceof ChecksumError || !(await find(key))) throw error;
+        return false;
+      }
     },
 
     async delete(keys) {

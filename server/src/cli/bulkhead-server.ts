@@ -13,7 +13,13 @@ import { type Command, CommandLineError, parseCommandLine, USAGE } from './comma
 import { readConfigFile } from './config-file.ts';
 import { openDatabase, openKit } from './open-kit.ts';
 import { serve } from './serve.ts';
-import { limitsOf, readSettings, refuseUnfitForProduction, SettingsError } from './settings.ts';
+import {
+  limitsOf,
+  readDatabaseSettings,
+  readSettings,
+  refuseUnfitForProduction,
+  SettingsError,
+} from './settings.ts';
 import { work } from './work.ts';
 
 /** Whose message is all that a person needs. */
@@ -31,19 +37,26 @@ async function main(): Promise<void> {
   const command = parseCommandLine(process.argv.slice(2));
   if (command.name === 'help') console.log(USAGE);
   else if (command.name === 'version') console.log(await readVersion());
+  else if (command.name === 'migrate') await migrate(command.config);
   else await run(command);
 }
 
-async function run(command: Exclude<Command, { name: 'help' | 'version' }>): Promise<void> {
+/** By the database's settings alone: a store or a provider need not be there yet. */
+async function migrate(configFile: string | undefined): Promise<void> {
+  const settings = readDatabaseSettings(process.env);
+  const named = configFile === undefined ? undefined : await readConfigFile(configFile);
+  const logger = named?.logger ?? createLogger(settings.LOG_LEVEL);
+  await (await openDatabase(settings, logger)).close();
+  console.log('The database is up to date');
+}
+
+async function run(
+  command: Exclude<Command, { name: 'help' | 'version' | 'migrate' }>,
+): Promise<void> {
   const settings = readSettings(process.env);
   const config = await readConfigFile(command.config);
   refuseUnfitForProduction(settings, config);
   const logger = config.logger ?? createLogger(settings.LOG_LEVEL);
-  if (command.name === 'migrate') {
-    await (await openDatabase(settings, logger)).close();
-    console.log('The database is up to date');
-    return;
-  }
   const limits = resolveOptions(limitsSchema, { ...limitsOf(settings), ...config.limits });
   const kit = await openKit(settings, config, limits);
   try {

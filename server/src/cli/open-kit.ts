@@ -11,7 +11,7 @@ import { createServerTelemetry, type ServerTelemetry } from '../telemetry/server
 import { type OpenEmbedder, openEmbedder } from './open-embedder.ts';
 import { type OpenLimiters, openLimiters } from './open-limiters.ts';
 import { type OpenStore, openStore } from './open-store.ts';
-import type { Settings } from './settings.ts';
+import type { DatabaseSettings, Settings } from './settings.ts';
 
 export type Limits = z.output<typeof limitsSchema>;
 
@@ -68,7 +68,7 @@ export async function openKit(
   }
 }
 
-export function openDatabase(settings: Settings, logger: Logger): Promise<OpenDatabase> {
+export function openDatabase(settings: DatabaseSettings, logger: Logger): Promise<OpenDatabase> {
   const { DATABASE_URL, DATABASE_POOL_SIZE, dir } = settings;
   if (DATABASE_URL === undefined) return openEmbeddedDatabase(join(dir, 'database'));
   return openPostgresDatabase({

@@ -8,6 +8,7 @@ import { shutDown } from '../shut-down.ts';
 import { namingPorts } from './naming-ports.ts';
 import type { OpenKit } from './open-kit.ts';
 import { operatorTokenOf } from './operator-token-of.ts';
+import { packsOfSettings } from './settings.ts';
 import { workersOf } from './workers-of.ts';
 
 /** A process that runs; `stop` ends it in order. */
@@ -33,6 +34,7 @@ export async function serve(kit: OpenKit, withWorkers: boolean): Promise<Running
     authorize: authorizeOf(kit),
     blobStore: store.blobStore,
     allowedOrigins: config.allowedOrigins ?? BULKHEAD_ALLOWED_ORIGINS ?? [],
+    packs: config.packs ?? packsOfSettings(settings),
     search: config.search ?? {},
     embedder: embedding.embedder,
     webhooks: embedding.webhooks,

@@ -1,3 +1,4 @@
+import { MAX_BATCH_FILES } from 'bulkhead/protocol';
 import * as z from 'zod';
 import { type Config, configSchema } from '../config.ts';
 
@@ -121,6 +122,11 @@ const environmentSchema = z.object({
   BULKHEAD_PROCESS_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_EMBED_CONCURRENCY: wholeNumber(1, 256).optional(),
   BULKHEAD_MAX_FILE_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  /** Default: by the store. */
+  BULKHEAD_PACKS: flag.optional(),
+  BULKHEAD_PACK_MAX_FILES: wholeNumber(1, MAX_BATCH_FILES).optional(),
+  BULKHEAD_PACK_MAX_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
+  BULKHEAD_PACK_MAX_FILE_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
   BULKHEAD_RATE_CAPACITY: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_RATE_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_MAX_OPEN_UPLOADS: wholeNumber(500, 10_000_000).optional(),
@@ -145,23 +151,64 @@ export interface Settings extends Environment {
  * @throws {SettingsError} that names every variable that does not fit, or is missing
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = environmentSchema.safeParse(given);
-  if (!parsed.success) {
-    throw new SettingsError(
-      parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
-    );
-  }
-  const values = parsed.data;
+  const values = parseEnvironment(environmentSchema, env);
   const settings: Settings = {
     ...values,
     isProduction: values.NODE_ENV === 'production',
     store: values.BULKHEAD_STORE ?? inferStore(values),
-    dir: values.BULKHEAD_DIR ?? '.bulkhead',
+    dir: dirOf(values),
   };
   const problems = missingParts(settings);
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
+}
+
+const databaseSchema = environmentSchema.pick({
+  NODE_ENV: true,
+  LOG_LEVEL: true,
+  DATABASE_URL: true,
+  DATABASE_POOL_SIZE: true,
+  BULKHEAD_DIR: true,
+});
+
+/** What it takes to open the database, and nothing else. */
+export type DatabaseSettings = Pick<Settings, keyof z.output<typeof databaseSchema> | 'dir'>;
+
+/**
+ * For `migrate`, which runs before a rollout, often where there are no keys of a store or a provider.
+ * @throws {SettingsError} as {@link readSettings}, for the variables of the database only
+ */
+export function readDatabaseSettings(env: NodeJS.ProcessEnv): DatabaseSettings {
+  const values = parseEnvironment(databaseSchema, env);
+  const problems = values.NODE_ENV === 'production' ? missingDatabase(values) : [];
+  if (problems.length > 0) throw new SettingsError(problems);
+  return { ...values, dir: dirOf(values) };
+}
+
+/** @throws {SettingsError} that names every variable that does not fit */
+function parseEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  env: NodeJS.ProcessEnv,
+): z.output<Schema> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(
+    parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+  );
+}
+
+const dirOf = ({ BULKHEAD_DIR }: Pick<Environment, 'BULKHEAD_DIR'>) => BULKHEAD_DIR ?? '.bulkhead';
+
+/** In production nobody's data may land where nobody said. */
+function missingDatabase({
+  DATABASE_URL,
+  BULKHEAD_DIR,
+}: Pick<Environment, 'DATABASE_URL' | 'BULKHEAD_DIR'>): string[] {
+  if (DATABASE_URL !== undefined || BULKHEAD_DIR !== undefined) return [];
+  return [
+    'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
+  ];
 }
 
 function inferStore({ S3_BUCKET, BLOB_READ_WRITE_TOKEN }: Environment): Settings['store'] {
@@ -210,13 +257,8 @@ export function refuseUnfitForProduction(
 
 function productionProblems(settings: Settings, hasOwnStore: boolean): string[] {
   if (!settings.isProduction) return [];
-  const problems: string[] = [];
+  const problems = missingDatabase(settings);
   const isFileSystem = settings.store === 'filesystem' && !hasOwnStore;
-  if (settings.DATABASE_URL === undefined && settings.BULKHEAD_DIR === undefined) {
-    problems.push(
-      'DATABASE_URL: is missing; in production name a database, or set BULKHEAD_DIR for the embedded one',
-    );
-  }
   if (isFileSystem && settings.BULKHEAD_DIR === undefined) {
     problems.push('BULKHEAD_DIR: is missing; in production say where files are kept');
   }
@@ -233,6 +275,18 @@ function productionProblems(settings: Settings, hasOwnStore: boolean): string[] 
   return problems;
 }
 
+/** Whether and how packs are taken, as far as the environment says; each limit switches them on. */
+export function packsOfSettings(settings: Settings): Config['packs'] {
+  const limits = definedOf({
+    maxFiles: settings.BULKHEAD_PACK_MAX_FILES,
+    maxBytes: settings.BULKHEAD_PACK_MAX_BYTES,
+    maxFileBytes: settings.BULKHEAD_PACK_MAX_FILE_BYTES,
+  });
+  if (settings.BULKHEAD_PACKS === false) return false;
+  if (settings.BULKHEAD_PACKS === undefined && Object.keys(limits).length === 0) return undefined;
+  return limits;
+}
+
 /** Of users, as far as the environment says. */
 export function limitsOf(settings: Settings): Record<string, number> {
   const limits = {
@@ -243,7 +297,11 @@ export function limitsOf(settings: Settings): Record<string, number> {
     maxFilesPerDay: settings.BULKHEAD_MAX_FILES_PER_DAY,
     maxBytesPerDay: settings.BULKHEAD_MAX_BYTES_PER_DAY,
   };
+  return definedOf(limits);
+}
+
+function definedOf(values: Record<string, number | undefined>): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(limits).filter((entry): entry is [string, number] => entry[1] !== undefined),
+    Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
 }

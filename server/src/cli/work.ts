@@ -14,7 +14,7 @@ import { workersOf } from './workers-of.ts';
  * @throws {OptionsError} on the embedded database, which is one process's own
  */
 export async function work(kit: OpenKit): Promise<Running> {
-  const { settings, database, store, queue, logger, telemetry } = kit;
+  const { settings, config, database, store, queue, logger, telemetry } = kit;
   if (database.engine.kind === 'pglite') {
     throw new OptionsError(
       'work needs a database that several processes can share: set DATABASE_URL, or run serve alone, which works too',
@@ -28,6 +28,7 @@ export async function work(kit: OpenKit): Promise<Running> {
   const app = createWorkerApp({
     ...{ database, queue, telemetry, logger, operatorToken },
     blobStore: store.blobStore,
+    clock: config.clock ?? Date.now,
   });
   const listening = await namingPorts(
     settings,

@@ -39,6 +39,13 @@ const migrations: Record<string, Migration> = {
     },
   },
   '008-scale': assetCountsMigration,
+  '009-machine-waits': {
+    async up(db: Kysely<unknown>) {
+      await sql`alter table job_outbox add column machine_waits integer not null default 0`.execute(
+        db,
+      );
+    },
+  },
 };
 
 /** In the order in which they run. */

@@ -145,6 +145,8 @@ export interface JobOutboxTable {
   id: string;
   name: JobName;
   asset_id: string;
+  /** Of the job's data. */
+  machine_waits: Generated<number>;
   priority: Generated<number>;
   due_at: Timestamp;
   /** Which message of this job is meant: part of its idempotency key. */

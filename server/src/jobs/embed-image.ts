@@ -9,6 +9,8 @@ import { EMBEDDING_DELAYS_SECONDS, retryDelaySeconds, throttledDelaySeconds } fr
 import { nameFailure } from './name-failure.ts';
 import type { Job } from './queue.ts';
 import { readObject } from './read-object.ts';
+import { fromStore, StoreFailedError } from './store-failed-error.ts';
+import { createStoreLane, type StoreLane } from './store-lane.ts';
 import { MAX_DELIVERIES, type WorkerContext } from './worker-context.ts';
 
 type ProcessedAsset = Pick<
@@ -18,7 +20,8 @@ type ProcessedAsset = Pick<
 
 /**
  * The handler of `embed` jobs: thumbnail → vector → `embedded`. Only processed assets. A permanent
- * failure is recorded and blocks nobody; being throttled, or a provider that is down, costs no attempt.
+ * failure is recorded and blocks nobody; being throttled, a provider that is down, or a store that is, costs
+ * no attempt.
  * An asset that has a vector of another model keeps it until the new one is there.
  *
  * @param lane shared with the loop that fetches the jobs; default: one without limits
@@ -27,6 +30,7 @@ export function createImageEmbedder(
   context: WorkerContext,
   lane: ProviderLane = createProviderLane(context),
 ): (job: Job) => Promise<void> {
+  const storeLane = createStoreLane(context, 'embed');
   const { db, vectors, blobs, embedder } = context;
   return async (job) => {
     const asset = await loadAsset(context, job.data.assetId);
@@ -36,9 +40,15 @@ export function createImageEmbedder(
       await recordFinal(context, job, asset, { code: 'max_retries_exceeded', detail });
       return;
     }
+    const storePausedSeconds = storeLane.pausedSeconds();
+    if (storePausedSeconds > 0) {
+      await waitForStore(context, storeLane, job, asset, storePausedSeconds);
+      return;
+    }
     let vector: Float32Array;
     try {
-      const thumbnail = await readObject(blobs, asset.thumbnail_key, job.signal);
+      const thumbnail = await fromStore(() => readObject(blobs, asset.thumbnail_key, job.signal));
+      storeLane.worked();
       if (lane.pausedSeconds() > 0 || !(await lane.spend())) {
         await reschedule(context, job, asset, lane.pausedSeconds() * (1 + context.random() / 5));
         return;
@@ -48,6 +58,12 @@ export function createImageEmbedder(
       vector = toVector(values, embedder.dimensions);
     } catch (error) {
       job.signal.throwIfAborted();
+      // What the store cannot give while it gives others pays, as an original does.
+      if (error instanceof StoreFailedError && !storeLane.isSuspect(asset.id)) {
+        const pausedSeconds = storeLane.failed(nameFailure(error.cause), error);
+        await waitForStore(context, storeLane, job, asset, pausedSeconds, error);
+        return;
+      }
       await decideFailure(context, lane, job, asset, error);
       return;
     }
@@ -85,6 +101,20 @@ export function createImageEmbedder(
     context.telemetry.files('embed', 'done');
     context.changes.changed([updated.user_id]);
   };
+}
+
+/** It comes again after the pause, without an attempt. */
+async function waitForStore(
+  context: WorkerContext,
+  storeLane: StoreLane,
+  job: Job,
+  asset: ProcessedAsset,
+  pausedSeconds: number,
+  cause?: unknown,
+): Promise<void> {
+  const delaySeconds = pausedSeconds * (1 + context.random() / 5);
+  storeLane.deferred(asset.id, delaySeconds);
+  await reschedule(context, job, asset, delaySeconds, cause, undefined, 'store');
 }
 
 /** The asset, if it waits for an embedding by this model. */
@@ -163,7 +193,8 @@ function wasAnsweredSince(lane: ProviderLane, asset: ProcessedAsset): boolean {
 function describeEmbeddingError(error: unknown): string {
   if (error instanceof EmbeddingError) return error.message;
   if (error instanceof BlobNotFoundError) return 'The object store does not have the thumbnail';
-  return `The server could not embed the image (${nameFailure(error)})`;
+  const failure = error instanceof StoreFailedError ? error.cause : error;
+  return `The server could not embed the image (${nameFailure(failure)})`;
 }
 
 /** The next attempt, in the same transaction. Only a failure that counts is shown on the asset. */
@@ -174,6 +205,7 @@ async function reschedule(
   delaySeconds: number,
   cause?: unknown,
   counted?: { problem: FileProblem; failures: number },
+  waitsFor: 'provider' | 'store' = 'provider',
 ): Promise<void> {
   const nextRetry = new Date(clock() + delaySeconds * 1000);
   await changeAssets(db, [asset.user_id], async (tx) => {
@@ -198,11 +230,12 @@ async function reschedule(
   const fields = { job: 'embed', assetId: asset.id, retryInSeconds: Math.round(delaySeconds) };
   logger.warn(
     { ...fields, err: cause },
-    counted ? '[Jobs] embedding failed' : '[Jobs] embedding waits for its provider',
+    counted ? '[Jobs] embedding failed' : `[Jobs] embedding waits for its ${waitsFor}`,
   );
   summary.count('retried');
   telemetry.files('embed', 'retried');
-  telemetry.failure('embed', counted?.problem.code ?? 'throttled');
+  const waiting = waitsFor === 'store' ? 'unavailable' : 'throttled';
+  telemetry.failure('embed', counted?.problem.code ?? waiting);
   changes.changed([asset.user_id]);
 }
 

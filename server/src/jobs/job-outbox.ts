@@ -76,10 +76,10 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
         .where('id', '=', row.id)
         .where('due_at', '<=', sql<Date>`now()`)
         .where(isFree)
-        .returning('claim')
+        .returning(['claim', 'machine_waits'])
         .executeTakeFirst();
       if (!claimed) return undefined;
-      const data = { assetId: row.asset_id };
+      const data = { assetId: row.asset_id, machineWaits: claimed.machine_waits };
       return { id: row.id, retryCount: claimed.claim - 1, data } satisfies ClaimedJob;
     });
 
@@ -87,10 +87,13 @@ export function createJobOutbox(db: Database, leaseSeconds: number): JobOutbox {
     async insert(tx, name, jobs, { startAfterSeconds = 0, priority = 0 }) {
       const ids = jobs.map(() => randomUUID());
       const assetIds = jobs.map((job) => job.assetId);
-      await sql`insert into job_outbox (id, name, asset_id, priority, due_at)
-        select id, ${name}, asset_id, ${priority}::int,
+      const waits = jobs.map((job) => job.machineWaits ?? 0);
+      await sql`insert into job_outbox (id, name, asset_id, machine_waits, priority, due_at)
+        select id, ${name}, asset_id, waits, ${priority}::int,
           now() + ${startAfterSeconds}::float8 * interval '1 second'
-        from unnest(${ids}::uuid[], ${assetIds}::text[]) as job (id, asset_id)`.execute(tx);
+        from unnest(${ids}::uuid[], ${assetIds}::text[], ${waits}::int[]) as job (id, asset_id, waits)`.execute(
+        tx,
+      );
     },
 
     async claim(id, name) {

@@ -22,6 +22,8 @@ type PendingAsset = Pick<AssetRow, 'id' | 'user_id' | 'key' | 'size' | 'processi
 
 /** How long an image waits for which a machine is too full, while others go through. */
 const MACHINE_PAUSE_SECONDS = 300;
+/** So many of those pauses are at least a day: then no machine here is large enough for it. */
+const MAX_MACHINE_WAITS = 288;
 
 /** What a job made, to be committed. */
 interface Result {
@@ -187,12 +189,27 @@ async function decideFailure(
     // What a store cannot give while it gives others pays. A machine may have room for smaller ones: then
     // this one waits by itself.
     if (!isSuspect || shortOf !== undefined) {
+      // Only pauses of its own count: what waits with all others waits for as long as it takes.
+      const waits = (job.data.machineWaits ?? 0) + (isSuspect ? 1 : 0);
+      if (waits > MAX_MACHINE_WAITS) {
+        lane.undecided();
+        const detail = `Max retries exceeded: the machine had no room for this image (${shortOf}) for a day, while others went through`;
+        await recordFailure(
+          context,
+          job,
+          asset,
+          { code: 'max_retries_exceeded', detail },
+          undefined,
+          error,
+        );
+        return;
+      }
       const pausedSeconds = isSuspect
         ? MACHINE_PAUSE_SECONDS
         : lane.failed(shortOf ?? nameCause(error), error);
       if (isSuspect) lane.undecided();
       context.telemetry.failure('process', 'unavailable');
-      await defer(context, lane, job, asset, pausedSeconds);
+      await defer(context, lane, job, asset, pausedSeconds, waits);
       return;
     }
   }
@@ -223,12 +240,13 @@ async function defer(
   job: Job,
   asset: PendingAsset,
   pausedSeconds: number,
+  machineWaits = job.data.machineWaits ?? 0,
 ): Promise<void> {
   const delaySeconds = pausedSeconds * (1 + random() / 5);
   lane.deferred(asset.id, delaySeconds);
   await db.transaction().execute(async (tx) => {
     await job.complete(tx);
-    const next = [{ assetId: asset.id }];
+    const next = [{ assetId: asset.id, ...(machineWaits > 0 && { machineWaits }) }];
     await queue.enqueue(tx, 'process', next, { startAfterSeconds: delaySeconds });
   });
   const fields = { job: 'process', assetId: asset.id, retryInSeconds: Math.ceil(delaySeconds) };

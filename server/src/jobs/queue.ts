@@ -6,6 +6,8 @@ export type JobName = 'process' | 'embed';
 
 export interface JobData {
   assetId: string;
+  /** How often it found no room on a machine that others did: such waits have an end. Default 0. */
+  machineWaits?: number;
 }
 
 export interface Job {

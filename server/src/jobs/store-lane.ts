@@ -1,8 +1,9 @@
 import { createProviderLane } from '../embeddings/provider-lane.ts';
 import type { JobGate } from './job-gate.ts';
+import type { JobName } from './queue.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-/** What stands between `process` jobs and the store: a breaker, as the embedder's provider has one. */
+/** What stands between jobs of one stage and the store: a breaker, as the embedder's provider has one. */
 export interface StoreLane extends JobGate {
   /** Until an image may be tried; 0 when it may. */
   pausedSeconds(): number;
@@ -21,6 +22,11 @@ export interface StoreLane extends JobGate {
   isSuspect(assetId: string): boolean;
 }
 
+const WORDS: Record<JobName, { waits: string; back: string }> = {
+  process: { waits: 'images wait', back: '[Jobs] images can be processed again' },
+  embed: { waits: 'embeddings wait', back: '[Jobs] thumbnails can be read again' },
+};
+
 /** Given-back images that are remembered; the oldest are forgotten. */
 const MAX_REMEMBERED = 10_000;
 
@@ -30,9 +36,11 @@ const MAX_REMEMBERED = 10_000;
  */
 export function createStoreLane(
   context: Pick<WorkerContext, 'clock' | 'random' | 'logger'>,
+  job: JobName = 'process',
 ): StoreLane {
   const { clock, logger } = context;
-  const lane = createProviderLane({ ...context, back: '[Jobs] images can be processed again' });
+  const { back, waits } = WORDS[job];
+  const lane = createProviderLane({ ...context, back });
   const logged = new Set<string>();
   const dueAtMs = new Map<string, number>();
   return {
@@ -49,8 +57,8 @@ export function createStoreLane(
       const seconds = lane.failed();
       if (!logged.has(cause)) {
         logged.add(cause);
-        const fields = { job: 'process', cause, err: error, retryInSeconds: Math.ceil(seconds) };
-        const message = `[Jobs] images wait: the store or this machine failed (${cause}). No image pays for it`;
+        const fields = { job, cause, err: error, retryInSeconds: Math.ceil(seconds) };
+        const message = `[Jobs] ${waits}: the store or this machine failed (${cause}). No image pays for it`;
         logger.error(fields, message);
       }
       return seconds;

@@ -28,6 +28,7 @@ import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
+import type { PackReceiver } from '../uploads/receive-pack.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
 import { mountAdminRoutes } from './admin-routes.ts';
 import { type Authorize, identify, refuseForeignOrigin } from './authorize.ts';
@@ -36,6 +37,7 @@ import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { mountEvents } from './events.ts';
 import { mountHealth } from './health.ts';
 import type { RequireOperator } from './operator.ts';
+import { mountPacks } from './pack-routes.ts';
 import { parse, refuseLongBatch } from './parse.ts';
 import { readJson } from './read-json.ts';
 import { mountTelemetry } from './telemetry.ts';
@@ -46,6 +48,8 @@ export interface AppParts {
   issuer: CredentialIssuer;
   finalizer: Finalizer;
   reconciler: Reconciler;
+  /** Without one, packs are not taken. */
+  packs: PackReceiver | undefined;
   library: Library;
   search: Search;
   stats: StatsReader;
@@ -145,7 +149,8 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     const body = await readJson(c.req.raw);
     refuseLongBatch(body, 'files');
     const { files } = parse(uploadUrlsRequestSchema, body);
-    return c.json({ results: await issuer.issueBatch(userId, files) });
+    const results = await issuer.issueBatch(userId, files);
+    return c.json({ results, ...(parts.packs && { pack: parts.packs.limits }) });
   });
 
   app.post(path('/api/upload-complete'), async (c) => {
@@ -208,6 +213,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
 
+  mountPacks(app, { path, guard, packs: parts.packs });
   mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
   mountDeadLetterRoutes(app, { ...parts, guard, takeToken });
   mountCronRoutes(app, parts);

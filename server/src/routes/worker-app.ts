@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Clock } from '../clock.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
 import { createReadinessChecker } from '../health/readiness.ts';
 import type { Queue } from '../jobs/queue.ts';
@@ -16,6 +17,7 @@ export interface WorkerAppParts {
   queue: Queue;
   telemetry: ServerTelemetry;
   logger: Logger;
+  clock: Clock;
   operatorToken?: string | undefined;
 }
 
@@ -24,11 +26,11 @@ export function createWorkerApp(parts: WorkerAppParts): {
   fetch(request: Request): Promise<Response>;
   drain(): void;
 } {
-  const { database, blobStore: blobs, queue, telemetry, logger, operatorToken } = parts;
+  const { database, blobStore: blobs, queue, telemetry, logger, clock, operatorToken } = parts;
   const app = new Hono();
   const path = (route: string) => route;
   const { db } = database;
-  const readiness = createReadinessChecker({ db, blobs, queue, clock: Date.now, logger });
+  const readiness = createReadinessChecker({ db, blobs, queue, clock, logger });
   const requireOperator = createRequireOperator({ operatorToken, allowedOrigins: [] });
   mountHealth(app, { path, readiness });
   mountTelemetry(app, { path, requireOperator, telemetry });

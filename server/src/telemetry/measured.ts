@@ -59,9 +59,10 @@ export function measureIssuer(issuer: CredentialIssuer, telemetry: Telemetry): C
 
 export function measureFinalizer(finalizer: Finalizer, telemetry: Telemetry): Finalizer {
   return {
-    finalize: (userId, items) =>
+    finalize: (userId, items, known) =>
       telemetry.time('finalize', { files: items.length }, async (note) => {
-        const results = await orTell(telemetry, 'finalize', finalizer.finalize(userId, items));
+        const work = finalizer.finalize(userId, items, known);
+        const results = await orTell(telemetry, 'finalize', work);
         const told = results.map((result) => {
           if (!result.success) return { outcome: 'refused', cause: result.error.code } as const;
           return { outcome: result.asset.isDuplicate ? 'duplicate' : 'finalized' } as const;

@@ -36,8 +36,14 @@ export interface Finalizer {
   /**
    * One result per item, in their order. Whatever is repeated, or runs at the same time, gets the
    * same answer: an upload becomes one asset with one job.
+   * @param known what is known of objects by asset id, because they were stored just now: the store is
+   *   not asked again.
    */
-  finalize(userId: string, items: readonly FinalizeItem[]): Promise<FinalizeResult[]>;
+  finalize(
+    userId: string,
+    items: readonly FinalizeItem[],
+    known?: ReadonlyMap<string, Inspection>,
+  ): Promise<FinalizeResult[]>;
 }
 
 type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
@@ -134,7 +140,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
   };
 
   return {
-    async finalize(userId, items) {
+    async finalize(userId, items, known) {
       const ids = [...new Set(items.map((item) => item.assetId))];
       const before = await reservations(userId, ids);
       const answerBefore = await settled(userId, before.values());
@@ -150,7 +156,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       );
       const inspections = new Map<string, Inspection>();
       await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
-        inspections.set(row.id, await inspectObject(blobs, row));
+        inspections.set(row.id, known?.get(row.id) ?? (await inspectObject(blobs, row)));
       });
       const accepted: Accepted[] = [];
       const refused: Refused[] = [];

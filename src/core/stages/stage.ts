@@ -137,7 +137,10 @@ export function judgeFailure(
 }
 
 /** What an adapter's method threw, as it means it. */
-export function asUploadError({ adapter }: StageContext, cause: unknown): UploadError {
+export function asUploadError(
+  { adapter }: Pick<StageContext, 'adapter'>,
+  cause: unknown,
+): UploadError {
   if (cause instanceof UploadError) return cause;
   return adapter.classify?.(cause) ?? toUploadError(cause);
 }

@@ -13,7 +13,7 @@ import { openPostgresDatabase } from '../src/database/postgres-database.ts';
 import { createPgBossQueue } from '../src/jobs/pg-boss-queue.ts';
 import type { Queue } from '../src/jobs/queue.ts';
 import { silentLogger } from '../src/logging.ts';
-import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
+import { createPostgresDatabase } from './fixtures/databases.ts';
 import { startTcpProxy, type TcpProxy } from './fixtures/tcp-proxy.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -21,7 +21,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const CONNECTIONS = 2;
 const USERS = 10;
 
-describe.runIf(ENGINE === 'postgres')('the API on a PostgreSQL database', () => {
+describe('the API on a PostgreSQL database', () => {
   let drop: () => Promise<void>;
   let dir: string;
   let proxy: TcpProxy;

@@ -1,11 +1,13 @@
-import type { Snapshot, Upload, UploadStatus } from 'bulkhead';
 import { describe, expect, it } from 'vitest';
-import { CauseBook } from '../../examples/demo/page/causes.ts';
-import { formatDuration, formatTimeLeft } from '../../examples/demo/page/format.ts';
-import { doneLine, summaryParts, waitWords } from '../../examples/demo/page/progress-words.ts';
-import { readSession } from '../../examples/demo/page/session-state.ts';
-import { visibleName } from '../../examples/demo/page/visible-name.ts';
-import { UPLOAD_STATUSES } from '../../src/core/upload-state.ts';
+import type { Snapshot } from '../../src/core/types.ts';
+import { UPLOAD_STATUSES, type Upload, type UploadStatus } from '../../src/core/upload-state.ts';
+import { CauseBook, canRetry } from '../../src/element/model/cause-book.ts';
+import { readSession } from '../../src/element/model/session-state.ts';
+import { situationOf } from '../../src/element/model/situation.ts';
+import { englishStrings, formatDuration, formatTimeLeft } from '../../src/element/words/english.ts';
+import { visibleName } from '../../src/element/words/visible-name.ts';
+
+const words = englishStrings({ one: 'photo', many: 'photos' });
 
 /** A snapshot with so many uploads in each status; its sums as the SDK makes them. */
 function snapshotOf(counts: Partial<Record<UploadStatus, number>>): Snapshot {
@@ -49,10 +51,10 @@ function failed(id: string, status: 'dead' | 'rejected', code: 'stalled' | 'not_
   return { ...info, priority: 'normal', attempts, status, failure };
 }
 
-describe('the words of the demo page', () => {
+describe('the words of the element', () => {
   it('tells the three stages apart in one line', () => {
     const session = sessionOf({ queued: 500, processing: 1050, embedding: 330, searchable: 120 });
-    expect(summaryParts(session).join(' ')).toBe(
+    expect(words.summary(session).join(' ')).toBe(
       'Uploading 1500/2000 · Processing 450/2000 · Searchable 120/2000',
     );
     expect(session.phase).toBe('uploading');
@@ -71,17 +73,14 @@ describe('the words of the demo page', () => {
     [{ searchable: 8, cancelled: 4 }, '8 photos are in the library'],
     [{ cancelled: 4 }, 'Cancelled before anything was sent'],
     [{ rejected: 3 }, '3 files were not taken'],
-  ] as const)('closes %o with "%s"', (counts, words) => {
-    expect(doneLine(sessionOf(counts))).toBe(words);
+  ] as const)('closes %o with "%s"', (counts, line) => {
+    expect(words.doneSummary(sessionOf(counts))).toBe(line);
   });
 
   it('counts a wait down and never below now', () => {
-    const wait = { kind: 'rate_limit', untilMs: 12_000 } as const;
-    expect(waitWords(wait, 400)).toBe('Upload rate limited. Retrying in 12 s…');
-    expect(waitWords({ ...wait, kind: 'network' }, 8_000)).toBe(
-      'The connection is gone. Trying again in 4 s…',
-    );
-    expect(waitWords(wait, 13_000)).toBe('Upload rate limited. Retrying now…');
+    expect(words.waiting('rate_limit', 12)).toBe('Upload rate limited. Retrying in 12 s…');
+    expect(words.waiting('network', 4)).toBe('The connection is gone. Trying again in 4 s…');
+    expect(words.waiting('rate_limit', 0)).toBe('Upload rate limited. Retrying now…');
   });
 
   it('gives durations in at most two units', () => {
@@ -112,7 +111,8 @@ describe('the words of the demo page', () => {
       ['stalled', 1],
       ['not_an_image', 3],
     ]);
-    expect(book.list()[0]?.heading()).toEqual({
+    const [stalled] = book.list()[0]?.first(1) ?? [];
+    expect(stalled && words.cause(stalled.failure)).toEqual({
       what: 'The upload stopped moving.',
       advice: 'Check the network, then retry.',
     });
@@ -121,5 +121,45 @@ describe('the words of the demo page', () => {
     book.note({ ...row, status: 'queued' } as Upload);
     expect(book.list().map(({ code }) => code)).toEqual(['not_an_image']);
     expect(book.count).toBe(3);
+  });
+
+  it.each([
+    [{ status: 'queued' }, 0, 'Waiting'],
+    [{ status: 'uploading' }, 0.428, 'Uploading 42 %'],
+    [{ status: 'finalizing' }, 0, '✓ Sent → Confirming…'],
+    [{ status: 'processing' }, 0, '✓ Uploaded → Processing…'],
+    [{ status: 'embedding' }, 0, '✓ Processed → Indexing…'],
+    [{ status: 'searchable' }, 0, '✓ Ready to search'],
+    [{ status: 'duplicate' }, 0, '✓ Already in your library'],
+    [{ status: 'detached', needs: 'file' }, 0, 'Waits for its file'],
+    [{ status: 'cancelled' }, 0, 'Cancelled'],
+  ])('says of a row that is %o: %s %s', (variant, share, line) => {
+    expect(
+      words.rowStatus({ ...failed('a', 'dead', 'stalled'), ...variant } as Upload, share),
+    ).toBe(line);
+  });
+
+  it('says of a failed row what happened, without the advice', () => {
+    expect(words.rowStatus(failed('a', 'dead', 'stalled'), 0)).toBe('The upload stopped moving.');
+  });
+
+  it('offers a retry only where it can help', () => {
+    expect(canRetry(failed('a', 'dead', 'stalled'))).toBe(true);
+    expect(canRetry(failed('a', 'rejected', 'not_an_image'))).toBe(false);
+    expect(canRetry(failed('a', 'dead', 'not_an_image'))).toBe(false);
+  });
+
+  it('announces a stop, a pause, being offline and a limit before any progress', () => {
+    const busy = { ...snapshotOf({ queued: 3, searchable: 1 }), state: 'paused' } as const;
+    const session = readSession(busy);
+    const say = (snapshot: Snapshot, isOffline = false) =>
+      situationOf(session, snapshot, isOffline, words).words;
+    expect(say({ ...busy, stop: 'unauthenticated' })).toContain('no longer signed in');
+    expect(say(busy, true)).toContain('Paused.');
+    const running = { ...busy, state: 'running' } as const;
+    expect(say(running, true)).toContain('You are offline.');
+    const wait = { kind: 'rate_limit', untilMs: 0 } as const;
+    expect(say({ ...running, state: 'waiting', wait })).toBe('Upload rate limited.');
+    expect(say(running)).toContain('Uploading 1/4');
   });
 });

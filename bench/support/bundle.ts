@@ -3,21 +3,26 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'tsup';
 
-export interface HashScripts {
+const HASH_WORKER = path.join(import.meta.dirname, '../../src/hashing/hash-worker.ts');
+
+/** A page of a bench and the hash worker beside it, each as one module. */
+export interface PageScripts {
   readonly page: string;
   readonly worker: string;
 }
 
-/** The bench's page and the hash worker, each as one script, of our sources as they are now. */
-export async function bundleScripts(): Promise<HashScripts> {
-  const outDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-hash-'));
+/**
+ * Bundles a bench's page: our sources as they are now, and everybody else's as it was published.
+ *
+ * @param entry the page's script
+ * @param isReadable keeps the names of functions, for profiles
+ */
+export async function bundlePageScripts(entry: string, isReadable = false): Promise<PageScripts> {
+  const outDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-bench-'));
   try {
     await build({
       config: false,
-      entry: {
-        main: path.join(import.meta.dirname, 'page/main.ts'),
-        'hash-worker': path.join(import.meta.dirname, '../../src/hashing/hash-worker.ts'),
-      },
+      entry: { main: entry, 'hash-worker': HASH_WORKER },
       format: 'esm',
       splitting: false,
       platform: 'browser',
@@ -26,8 +31,12 @@ export async function bundleScripts(): Promise<HashScripts> {
       outExtension: () => ({ js: '.js' }),
       clean: false,
       silent: true,
-      minify: true,
+      minify: !isReadable,
       noExternal: [/.*/],
+      env: { NODE_ENV: 'production' },
+      esbuildOptions(options) {
+        options.conditions = ['bulkhead-source'];
+      },
     });
     const [page, worker] = await Promise.all(
       ['main.js', 'hash-worker.js'].map((name) => readFile(path.join(outDir, name), 'utf8')),

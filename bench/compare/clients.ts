@@ -1,0 +1,106 @@
+import type { PageClient } from './page/page-bench.ts';
+
+/** One configuration of a client. */
+export interface Variant {
+  readonly title: string;
+  readonly page: PageClient;
+  /** The server takes packs. */
+  readonly hasPacks?: boolean;
+}
+
+export type ClientName = (typeof CLIENT_NAMES)[number];
+
+export interface Client {
+  readonly name: ClientName;
+  readonly title: string;
+  /** Libraries may take minutes, and take part in fewer rounds. */
+  readonly isLibrary: boolean;
+  /** All are tried in the first round; the quickest goes on. */
+  readonly variants: readonly [Variant, ...Variant[]];
+}
+
+export const CLIENT_NAMES = [
+  'ours',
+  'packs',
+  'loop-each',
+  'loop-batch',
+  'loop-hash',
+  'uppy-s3',
+  'uppy-golden',
+  'uppy-xhr',
+  'tus',
+] as const;
+
+/** Names for several on the command line. */
+export const CLIENT_GROUPS: Readonly<Record<string, readonly ClientName[]>> = {
+  all: CLIENT_NAMES,
+  loops: ['loop-each', 'loop-batch', 'loop-hash'],
+  uppy: ['uppy-s3', 'uppy-golden', 'uppy-xhr'],
+};
+
+const loops = (title: string, batchFiles: number, isHashing: boolean): Variant => ({
+  title,
+  page: { kind: 'loops', batchFiles, isHashing },
+});
+
+/** In order of requests: what Uppy documents first comes first. */
+const s3 = (isGolden: boolean): [Variant, ...Variant[]] => [
+  { title: 'a signature a file', page: { kind: 'uppy-s3', signing: 'each', isGolden } },
+  { title: 'signing in the page', page: { kind: 'uppy-s3', signing: 'keys', isGolden } },
+  { title: 'one POST policy', page: { kind: 'uppy-s3', signing: 'form', isGolden } },
+];
+
+export const CLIENTS: readonly Client[] = [
+  {
+    name: 'ours',
+    title: 'Bulkhead, one PUT a file',
+    isLibrary: false,
+    variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' } }],
+  },
+  {
+    name: 'packs',
+    title: 'Bulkhead, packs',
+    isLibrary: false,
+    variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' }, hasPacks: true }],
+  },
+  {
+    name: 'loop-each',
+    title: 'bare loops, a credential a file',
+    isLibrary: false,
+    variants: [loops('nothing hashed', 1, false)],
+  },
+  {
+    name: 'loop-batch',
+    title: 'bare loops, batched credentials',
+    isLibrary: false,
+    variants: [loops('nothing hashed', 100, false)],
+  },
+  {
+    name: 'loop-hash',
+    title: 'bare loops, batched, hashing',
+    isLibrary: false,
+    variants: [loops('hashed by WebCrypto', 100, true)],
+  },
+  { name: 'uppy-s3', title: 'Uppy + S3', isLibrary: true, variants: s3(false) },
+  {
+    name: 'uppy-golden',
+    title: 'Uppy + S3 + Golden Retriever',
+    isLibrary: true,
+    variants: s3(true),
+  },
+  {
+    name: 'uppy-xhr',
+    title: 'Uppy + XHR',
+    isLibrary: true,
+    variants: [
+      { title: 'a form a file', page: { kind: 'uppy-xhr', isBundle: false } },
+      { title: 'all in one form', page: { kind: 'uppy-xhr', isBundle: true } },
+    ],
+  },
+  {
+    name: 'tus',
+    title: 'tus-js-client',
+    isLibrary: true,
+    variants: [{ title: 'bytes with the creation', page: { kind: 'tus' } }],
+  },
+];
