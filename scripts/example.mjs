@@ -8,6 +8,7 @@
  */
 import './on-node-24.mjs';
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BuildError, build } from './build.mjs';
@@ -39,6 +40,7 @@ if (!example) {
 } else {
   try {
     await build();
+    await install(name, example);
     stopOnSignal();
     await run(name, example);
   } catch (error) {
@@ -55,8 +57,25 @@ function list() {
     .join('\n');
 }
 
-async function run(name, { processes, note }) {
-  const ports = await choosePorts();
+/** What only this example needs, in its own folder: the repository's `npm ci` stays as small as it is. */
+async function install(name, { install: needed }) {
+  const cwd = path.join(root, 'examples', name);
+  if (!needed || existsSync(path.join(cwd, 'node_modules', needed))) return;
+  console.log(`Installing what examples/${name} needs (npm install) …`);
+  const npm = spawn('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  const code = await new Promise((resolve, reject) => {
+    npm.on('error', reject);
+    npm.on('close', resolve);
+  });
+  if (code !== 0) throw new Error(`npm install in examples/${name} failed.`);
+}
+
+async function run(name, { processes, note, apiPort }) {
+  const ports = await choosePorts(apiPort);
   const dir = process.env.BULKHEAD_DIR ?? path.join(root, '.bulkhead', 'examples', name);
   const all = processes({ root, dir, ports, env: process.env });
   for (const one of all) start(one);
@@ -67,17 +86,24 @@ async function run(name, { processes, note }) {
 }
 
 /** The page's, as it was asked for, and others for what stands behind it. */
-async function choosePorts() {
-  const asked = process.env.PORT;
-  let page = Number(asked ?? FIRST_PORT);
-  if (!Number.isInteger(page) || page < 0 || page > 65_535) {
-    throw new Error(`PORT is "${asked}": expected a whole number from 0 to 65535`);
+async function choosePorts(wantedApiPort) {
+  const api = await chosenPort('API_PORT', wantedApiPort ?? 0);
+  const page = await chosenPort('PORT', FIRST_PORT, [api]);
+  return { page, api, store: await freePort() };
+}
+
+/** The one that the environment names, which must be free; or the fallback if it is free; or any other. */
+async function chosenPort(variable, fallback, taken = []) {
+  const asked = process.env[variable];
+  const port = Number(asked ?? fallback);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`${variable} is "${asked}": expected a whole number from 0 to 65535`);
   }
-  if (page !== 0 && (await isListening(page))) {
-    if (asked) throw new Error(`Port ${page} is in use. Choose another: PORT=${page + 10} …`);
-    page = 0;
+  if (port !== 0 && !taken.includes(port) && !(await isListening(port))) return port;
+  if (port !== 0 && (asked || variable === 'API_PORT')) {
+    throw new Error(`Port ${port} is in use. Choose another: ${variable}=${port + 10} …`);
   }
-  return { page: page || (await freePort()), api: await freePort(), store: await freePort() };
+  return freePort();
 }
 
 function start({ command, args, cwd = root, env = {} }) {

@@ -23,9 +23,33 @@ function kit({ root, dir, ports }, example, env = {}) {
   };
 }
 
+/** Vite's dev server in the example's folder. */
+function vite({ root, ports }, example, env = {}) {
+  return {
+    command: node,
+    args: [
+      path.join(root, 'node_modules/vite/bin/vite.js'),
+      ...['--port', String(ports.page), '--strictPort', '--clearScreen', 'false'],
+    ],
+    cwd: path.join(root, 'examples', example),
+    env,
+  };
+}
+
 const host = (root, name) => path.join(root, 'scripts/example-hosts', `${name}.ts`);
 
 export const EXAMPLES = {
+  'getting-started': {
+    about: 'the page and server of docs/getting-started.md',
+    // What the page names.
+    apiPort: 3000,
+    processes: (world) => [
+      kit(world, 'getting-started', {
+        BULKHEAD_ALLOWED_ORIGINS: `http://localhost:${world.ports.page}`,
+      }),
+      vite(world, 'getting-started'),
+    ],
+  },
   'script-tag': {
     about: 'a page without a bundler, under a strict content security policy',
     processes: ({ root, dir, ports }) => [
@@ -45,14 +69,18 @@ export const EXAMPLES = {
     about: 'Vite and React with the hooks of bulkhead/react',
     processes: (world) => [
       kit(world, 'vite-react'),
+      vite(world, 'vite-react', { API_URL: `http://localhost:${world.ports.api}` }),
+    ],
+  },
+  nextjs: {
+    about: 'the kit in Next.js: app router, rollout flag, crons in place of workers',
+    install: 'next',
+    processes: ({ root, dir, ports }) => [
       {
         command: node,
-        args: [
-          path.join(world.root, 'node_modules/vite/bin/vite.js'),
-          ...['--port', String(world.ports.page), '--strictPort', '--clearScreen', 'false'],
-        ],
-        cwd: path.join(world.root, 'examples/vite-react'),
-        env: { API_URL: `http://localhost:${world.ports.api}` },
+        args: ['node_modules/next/dist/bin/next', 'dev', '--port', String(ports.page)],
+        cwd: path.join(root, 'examples/nextjs'),
+        env: { STORE_PORT: String(ports.store), BULKHEAD_DIR: dir, NEXT_TELEMETRY_DISABLED: '1' },
       },
     ],
   },

@@ -15,11 +15,13 @@ beforeAll(async () => {
   aws = new AwsClient({ accessKeyId, secretAccessKey, region, service: 's3' });
   await expectOk(await aws.fetch(`${endpoint}/${BUCKET}`, { method: 'PUT' }));
   example = await Example.start('fetch-handler', {
-    S3_ENDPOINT: endpoint,
-    S3_BUCKET: BUCKET,
-    S3_REGION: region,
-    S3_ACCESS_KEY_ID: accessKeyId,
-    S3_SECRET_ACCESS_KEY: secretAccessKey,
+    env: {
+      S3_ENDPOINT: endpoint,
+      S3_BUCKET: BUCKET,
+      S3_REGION: region,
+      S3_ACCESS_KEY_ID: accessKeyId,
+      S3_SECRET_ACCESS_KEY: secretAccessKey,
+    },
   });
 });
 afterAll(async () => {

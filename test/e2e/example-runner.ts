@@ -27,7 +27,11 @@ export class Example {
     this.#child = parts.child;
   }
 
-  static async start(name: string, env: Record<string, string> = {}): Promise<Example> {
+  static async start(
+    name: string,
+    options: { env?: Record<string, string>; browser?: () => Promise<Browser> } = {},
+  ): Promise<Example> {
+    const { env = {}, browser: launch = launchBrowser } = options;
     const dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-example-'));
     const child = spawn(process.execPath, ['scripts/example.mjs', name], {
       cwd: ROOT,
@@ -35,7 +39,7 @@ export class Example {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     try {
-      const [url, browser] = await Promise.all([readyUrl(child, name), launchBrowser()]);
+      const [url, browser] = await Promise.all([readyUrl(child, name), launch()]);
       return new Example({ url, dir, browser, child });
     } catch (error) {
       child.kill('SIGTERM');
