@@ -9,6 +9,11 @@ export default defineConfig({
     // … and what it imports on demand at once: found late, it would reload the page amid uploads.
     include: ['bulkhead > hash-wasm', 'bulkhead > @noble/hashes/sha2.js', 'bulkhead > idb'],
   },
-  // The page and the API share an origin, as they will behind your proxy. Bytes go straight to the store.
-  server: { proxy: { '/api': process.env.API_URL ?? 'http://localhost:3000' } },
+  server: {
+    proxy: {
+      // Page and API share an origin, as they will behind your proxy. Vite's short form would change the Host
+      // header, and the kit would take the page for a stranger's (403, forbidden_origin).
+      '/api': { target: process.env.API_URL ?? 'http://localhost:3000', changeOrigin: false },
+    },
+  },
 });

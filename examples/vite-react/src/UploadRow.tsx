@@ -3,7 +3,7 @@ import { useUploads } from 'bulkhead/react';
 
 /** Renders again when its own upload changes, and never else. */
 export function UploadRow({ uploader, id }: { uploader: Uploader; id: string }) {
-  const upload = useUploads(uploader, ({ get }) => get(id));
+  const upload = useUploads(uploader, (view) => view.get(id));
   if (!upload) return null;
   const failure = 'failure' in upload ? upload.failure : undefined;
   return (
