@@ -70,7 +70,7 @@ describe('the code in the documentation', () => {
 
   it.each([
     ['html', 'index.html'],
-    ['js', 'bulkhead.config.js'],
+    ['js', 'bulkhead.config.mjs'],
   ])('of getting-started: its %s is what examples/getting-started runs', async (language, name) => {
     const [block] = codeBlocks(path.join(ROOT, 'docs/getting-started.md')).filter(
       (candidate) => candidate.language === language,
