@@ -118,6 +118,11 @@ const common = {
    * on this server's own disk; `{}` switches it on for every store, `false` off.
    */
   packs: z.union([z.literal(false), packsSchema]).optional(),
+  /** A path or URL where a form without JavaScript goes on after `POST /api/upload`. Default: it is answered JSON. */
+  legacyRedirect: z
+    .string()
+    .regex(/^(?:\/(?!\/)|https?:\/\/)\S*$/, 'expected a path or an http(s) URL')
+    .optional(),
   /** Default: JSON lines on stdout. */
   logger: object<Logger>('a logger with debug, info, warn and error').optional(),
   /** Origins of pages served elsewhere that may call this server with their cookies. */

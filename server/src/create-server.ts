@@ -23,6 +23,8 @@ import { measureFinalizer, measureIssuer } from './telemetry/measured.ts';
 import { createServerTelemetry, type ServerTelemetry } from './telemetry/server-telemetry.ts';
 import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
+import { createLegacyUploads } from './uploads/legacy-upload.ts';
+import { createMultipartUploads } from './uploads/multipart.ts';
 import { createPackReceiver } from './uploads/receive-pack.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
@@ -103,6 +105,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
   const finalizer = createFinalizer({
     ...{ db, blobs, queue, view, changes: hub, quotas, clock, logger, telemetry },
   });
+  const measuredIssuer = measureIssuer(issuer, telemetry);
   const measuredFinalizer = measureFinalizer(finalizer, telemetry);
   const packLimits = packsOf(resolved.packs, blobs);
   const handle = createApp({
@@ -120,8 +123,14 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
       },
     },
     authorize,
-    issuer: measureIssuer(issuer, telemetry),
+    issuer: measuredIssuer,
     finalizer: measuredFinalizer,
+    legacy: createLegacyUploads({
+      ...{ db, blobs, maxFileBytes },
+      issuer: measuredIssuer,
+      finalizer: measuredFinalizer,
+    }),
+    legacyRedirect: resolved.legacyRedirect,
     packs:
       packLimits &&
       createPackReceiver({
@@ -129,6 +138,7 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
         finalizer: measuredFinalizer,
         limits: packLimits,
       }),
+    multipart: createMultipartUploads({ db, blobs, quotas, clock }),
     reconciler: createReconciler({ db, blobs, view, sweepGraceMs: limits.sweepGraceMs, clock }),
     library: createLibrary({ db, queue, view, changes: hub }),
     search: createSearch({ db, index, view, textQueries }),

@@ -183,8 +183,12 @@ export class Pipeline {
   }
 
   #ready(upload: Upload): void {
-    if (this.#pack.takes(upload)) this.#pack.accept(upload);
-    else this.#put.accept(upload);
+    if (this.#pack.takes(upload)) {
+      this.#pack.accept(upload);
+      return;
+    }
+    this.#context.files.forgetBytes(upload.id);
+    this.#put.accept(upload);
   }
 
   #stored(upload: Upload): void {

@@ -2,7 +2,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { hashInPage } from './hash-in-page.ts';
 import { digestInWorker, hashInWorker } from './hash-in-worker.ts';
-import type { Hasher, HashMode } from './hasher.ts';
+import { type HashedBytes, type Hasher, type HashMode, toHex } from './hasher.ts';
 import type { HashContext } from './patiently.ts';
 import { readBytes } from './read-bytes.ts';
 import { toReadError } from './read-error.ts';
@@ -73,6 +73,16 @@ export class AdaptiveHasher implements Hasher {
     try {
       if (file.size > this.#maxBufferedBytes) return await this.#inSlices(file, context);
       return await this.#buffered(file, context);
+    } catch (cause) {
+      throw toReadError(cause, signal);
+    }
+  }
+
+  async hashAndKeep(file: Blob, signal: AbortSignal): Promise<HashedBytes | undefined> {
+    if (!this.#parts.hasWebCrypto) return undefined;
+    try {
+      const bytes = await readBytes(file, file, { runtime: this.#parts.runtime, signal });
+      return { checksum: toHex(await crypto.subtle.digest('SHA-256', bytes)), bytes };
     } catch (cause) {
       throw toReadError(cause, signal);
     }

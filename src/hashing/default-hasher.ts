@@ -1,6 +1,5 @@
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import { AdaptiveHasher } from './adaptive-hasher.ts';
-import type { Hasher } from './hasher.ts';
 import { startOwnWorker } from './own-worker.ts';
 import { Sha256Source } from './sha256.ts';
 import { startWorkerAt } from './start-worker.ts';
@@ -25,7 +24,7 @@ export interface HasherOptions {
 }
 
 /** WebCrypto for what fits a buffer, WASM in a worker for the rest; see docs/hashing.md. */
-export function defaultHasher({ runtime, workerUrl }: HasherOptions = {}): Required<Hasher> {
+export function defaultHasher({ runtime, workerUrl }: HasherOptions = {}): AdaptiveHasher {
   const theRuntime = runtime ?? systemRuntime();
   // On plain http there is no WebCrypto.
   const hasWebCrypto = typeof crypto !== 'undefined' && crypto.subtle !== undefined;

@@ -1,3 +1,10 @@
+/** A small file, as it was when it was hashed. */
+export interface HashedBytes {
+  /** 64 lower-case hex digits. */
+  readonly checksum: string;
+  readonly bytes: ArrayBuffer;
+}
+
 /** SHA-256 of a file. Every implementation passes `describeHasher`. */
 export interface Hasher {
   /**
@@ -6,6 +13,12 @@ export interface Hasher {
    *   size it was, `cancelled` after the signal, `hashing_failed` otherwise
    */
   hash(file: Blob, signal: AbortSignal): Promise<string>;
+  /**
+   * As `hash`, of a file of a few kilobytes whose bytes are to be sent from memory: they are read once.
+   *
+   * @returns undefined where this page hashes small files elsewhere
+   */
+  hashAndKeep?(file: Blob, signal: AbortSignal): Promise<HashedBytes | undefined>;
   /** How it hashes at the moment, for diagnostics. */
   readonly mode?: HashMode;
   /**

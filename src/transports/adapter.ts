@@ -46,6 +46,8 @@ export interface PackItem {
   readonly upload: CredentialRequest;
   readonly credential: Credential;
   readonly body: Blob;
+  /** The same in memory, as it was hashed, where it is: to be sent in place of `body`. */
+  readonly bytes?: ArrayBuffer | undefined;
 }
 
 export interface PackRequest {

@@ -11,6 +11,7 @@ import {
   type SentPart,
   type StoredPart,
 } from './multipart-put.ts';
+import { positiveInt } from './option-shapes.ts';
 import { hashPart } from './part-permits.ts';
 import { createResumeTokens, type ResumeTokens } from './resume-tokens.ts';
 import { RunningPuts } from './running-puts.ts';
@@ -22,6 +23,12 @@ export const S3_PART_LIMITS: MultipartLimits = {
   maxPartBytes: 5 * 1024 * MIB,
   maxParts: 10_000,
 };
+/** What an option says of another store. */
+export const partLimitsSchema = z.strictObject({
+  minPartBytes: positiveInt,
+  maxPartBytes: positiveInt,
+  maxParts: positiveInt,
+});
 /** Smaller files go in one PUT: two more requests would cost more than they save. */
 export const MULTIPART_FROM_BYTES = 16 * MIB;
 /** More than any store gives pages of parts. */

@@ -1,16 +1,18 @@
 import * as z from 'zod/mini';
 import { OptionError } from '../errors/option-error.ts';
-import { type Credential, multipartLimitsSchema } from '../protocol/index.ts';
+import type { Credential } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, CredentialResult, UploadAdapter } from './adapter.ts';
 import { defineAdapter } from './define-adapter.ts';
 import { createPartPool, type PartToSign, type SentPart } from './multipart-put.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
+import { isHostReachable } from './reach-host.ts';
 import {
   MULTIPART_FROM_BYTES,
   MultipartUploads,
   type OpenMultipart,
   type PartPage,
+  partLimitsSchema,
   S3_PART_LIMITS,
 } from './s3-multipart.ts';
 import { xhrPut } from './xhr-put.ts';
@@ -95,7 +97,7 @@ const optionsSchema = z.strictObject({
   /** Files from this size on go in parts. Default 16 MiB. */
   multipartFromBytes: z._default(positiveInt, MULTIPART_FROM_BYTES),
   /** What the store takes. Default: 5 MiB to 5 GiB, 10,000 parts. */
-  partLimits: z._default(multipartLimitsSchema, S3_PART_LIMITS),
+  partLimits: z._default(partLimitsSchema, S3_PART_LIMITS),
   /** Requests at once that carry bytes: files, and parts of all files. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
   /** Files in one call of `sign`, `head` and `finalize`. Default 100. */
@@ -135,6 +137,7 @@ export function s3PresignedAdapter(
       return isLarge && multipart ? multipart.put(request) : xhrPut(request, runtime);
     },
 
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
     ...(head ? { head } : {}),
     ...(finalize ? { finalize } : {}),
     ...(classify ? { classify } : {}),

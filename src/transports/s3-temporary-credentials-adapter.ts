@@ -1,13 +1,18 @@
 import * as z from 'zod/mini';
 import { OptionError } from '../errors/option-error.ts';
-import { multipartLimitsSchema } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, UploadAdapter } from './adapter.ts';
 import { defineAdapter } from './define-adapter.ts';
 import { grantLocally } from './local-credential.ts';
 import { createPartPool } from './multipart-put.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
-import { MULTIPART_FROM_BYTES, MultipartUploads, S3_PART_LIMITS } from './s3-multipart.ts';
+import { isHostReachable } from './reach-host.ts';
+import {
+  MULTIPART_FROM_BYTES,
+  MultipartUploads,
+  partLimitsSchema,
+  S3_PART_LIMITS,
+} from './s3-multipart.ts';
 import { S3Requests } from './s3-requests.ts';
 import { KeyRing, type TemporaryCredentials } from './temporary-credentials.ts';
 import { xhrPut } from './xhr-put.ts';
@@ -24,7 +29,9 @@ const optionsSchema = z.strictObject({
   /** Such as `eu-central-1`; `auto` for Cloudflare R2. */
   region: z.string().check(z.minLength(1)),
   /** Default: Amazon S3 of the region. */
-  endpoint: z.optional(z.url()),
+  endpoint: z.optional(
+    z.string().check(z.regex(/^https?:\/\/[^/]/, 'expected an http or https URL')),
+  ),
   /** Whether the bucket stands in the path. Default: true with an `endpoint`, else false. */
   pathStyle: z.optional(z.boolean()),
   /** The object's key: the same for the same upload, and another for another one. */
@@ -33,7 +40,7 @@ const optionsSchema = z.strictObject({
   objectHeaders: z.optional(
     functionOption<(file: CredentialRequest) => Readonly<Record<string, string>>>(),
   ),
-  /** Whether an object that is there is refused, by `if-none-match`. Default true. */
+  /** Whether an object that is there is refused, by `if-none-match`; not of files in parts. Default true. */
   createOnly: z._default(z.boolean(), true),
   /** Whether the store takes and keeps `x-amz-checksum-sha256`. Default true. */
   keepsChecksums: z._default(z.boolean(), true),
@@ -46,7 +53,7 @@ const optionsSchema = z.strictObject({
   /** Files from this size on go in parts. Default 16 MiB. */
   multipartFromBytes: z._default(positiveInt, MULTIPART_FROM_BYTES),
   /** What the store takes. Default: 5 MiB to 5 GiB, 10,000 parts. */
-  partLimits: z._default(multipartLimitsSchema, S3_PART_LIMITS),
+  partLimits: z._default(partLimitsSchema, S3_PART_LIMITS),
   /** Requests at once that carry bytes: files, and parts of all files. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
 });
@@ -120,6 +127,7 @@ export function s3TemporaryCredentialsAdapter(
       return found;
     },
 
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
     abort: ({ pathname }) => multipart.abort(pathname),
     ...(finalize ? { finalize } : {}),
     ...(classify ? { classify } : {}),

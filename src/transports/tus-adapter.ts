@@ -10,6 +10,7 @@ import type {
 import { defineAdapter } from './define-adapter.ts';
 import { grantLocally } from './local-credential.ts';
 import { functionOption, type HeadersOption, parseOptions, positiveInt } from './option-shapes.ts';
+import { isHostReachable } from './reach-host.ts';
 import { createResumeTokens } from './resume-tokens.ts';
 import { RunningPuts } from './running-puts.ts';
 import { TusClient } from './tus-client.ts';
@@ -115,6 +116,8 @@ export function tusAdapter(
       const found = await Promise.all(offsets);
       return items.map(({ sizeBytes }, at) => found[at] === sizeBytes);
     },
+
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
 
     async abort({ assetId }) {
       await running.ended(assetId);

@@ -17,8 +17,8 @@ export interface PackTarget {
 }
 
 /**
- * Sends a pack as `multipart/form-data`, by one XMLHttpRequest. The files go as they are: the browser reads
- * them while it sends, and the page holds none of their bytes.
+ * Sends a pack as `multipart/form-data`, by one XMLHttpRequest. What is not in memory goes as the file it is:
+ * the browser reads it while it sends.
  *
  * @throws UploadError about the pack as a whole
  */
@@ -71,11 +71,11 @@ function formOf(items: readonly PackItem[], boundary: string): Blob {
     `--${boundary}\r\nContent-Disposition: form-data; name="${PACK_MANIFEST_FIELD}"\r\n`,
     `Content-Type: application/json\r\n\r\n${json}\r\n`,
   ];
-  for (const { credential, body } of items) {
+  for (const { credential, body, bytes } of items) {
     parts.push(
       `--${boundary}\r\nContent-Disposition: form-data; name="${credential.assetId}"; filename="file"\r\n`,
       'Content-Type: application/octet-stream\r\n\r\n',
-      body,
+      bytes ?? body,
       '\r\n',
     );
   }

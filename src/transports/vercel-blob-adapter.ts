@@ -13,6 +13,7 @@ import { defineAdapter } from './define-adapter.ts';
 import { fetchOk } from './fetch-answer.ts';
 import { functionOption, type HeadersOption, parseOptions, positiveInt } from './option-shapes.ts';
 import { parseJson } from './parse-json.ts';
+import { isHostReachable } from './reach-host.ts';
 import { xhrSend } from './xhr-put.ts';
 
 /** What the official client sends: `BLOB_API_VERSION` of @vercel/blob 2.8. */
@@ -165,6 +166,8 @@ export function vercelBlobAdapter(
       urls.set(request.credential.assetId, blobUrl);
       return 'stored';
     },
+
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
 
     ...(finalize
       ? {

@@ -21,7 +21,7 @@ async function upload(visitor: string): Promise<{ puts: number; forms: number; c
   const sent = { puts: 0, forms: 0 };
   page.on('request', (request) => {
     if (request.method() === 'PUT') sent.puts += 1;
-    if (request.method() === 'POST' && new URL(request.url()).pathname === '/upload') sent.forms += 1;
+    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/upload') sent.forms += 1;
   });
   await page.getByLabel('Photos').setInputFiles(await example.photos());
   await expect

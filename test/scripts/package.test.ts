@@ -56,21 +56,27 @@ describe('the built packages', { timeout: 60_000 }, () => {
     return { code, output };
   }
 
-  it.each(['bulkhead', 'bulkhead/protocol', 'bulkhead/testing', 'bulkhead/testing/client'])(
-    '%s gives import and require the same names',
-    async (entry) => {
-      const names = (load: string) =>
-        `console.log(Object.keys(${load}).filter((name) => !['default', 'module.exports'].includes(name)).sort().join())`;
-      await writeFile(path.join(consumer, 'names.mjs'), names(`await import('${entry}')`));
-      await writeFile(path.join(consumer, 'names.cjs'), names(`require('${entry}')`));
-      const [esm, cjs] = await Promise.all([
-        run(process.execPath, ['names.mjs']),
-        run(process.execPath, ['names.cjs']),
-      ]);
-      expect(esm).toEqual({ code: 0, output: expect.stringMatching(/\w+/) });
-      expect(cjs).toEqual(esm);
-    },
-  );
+  it.each([
+    ...['bulkhead', 'bulkhead/protocol', 'bulkhead/testing', 'bulkhead/testing/client'],
+    ...[
+      'bulkhead/s3',
+      'bulkhead/vercel-blob',
+      'bulkhead/tus',
+      'bulkhead/form-post',
+      'bulkhead/rollout',
+    ],
+  ])('%s gives import and require the same names', async (entry) => {
+    const names = (load: string) =>
+      `console.log(Object.keys(${load}).filter((name) => !['default', 'module.exports'].includes(name)).sort().join())`;
+    await writeFile(path.join(consumer, 'names.mjs'), names(`await import('${entry}')`));
+    await writeFile(path.join(consumer, 'names.cjs'), names(`require('${entry}')`));
+    const [esm, cjs] = await Promise.all([
+      run(process.execPath, ['names.mjs']),
+      run(process.execPath, ['names.cjs']),
+    ]);
+    expect(esm).toEqual({ code: 0, output: expect.stringMatching(/\w+/) });
+    expect(cjs).toEqual(esm);
+  });
 
   it('the fault server runs from the build, in both module systems', async () => {
     const script = (load: string) =>

@@ -46,6 +46,16 @@ export function describeHasher(
       expect(await hasher.hash(blob, signal)).toBe(await expectedDigest(blob));
     });
 
+    it('gives the bytes of a small file with its checksum, or leaves that to others', async () => {
+      for (const sizeBytes of [1, 5_000, 64 * 1024]) {
+        const blob = patterned(sizeBytes);
+        const kept = await hasher.hashAndKeep?.(blob, signal);
+        if (!kept) continue;
+        expect(kept.checksum).toBe(await expectedDigest(blob));
+        expect(new Uint8Array(kept.bytes)).toEqual(new Uint8Array(await blob.arrayBuffer()));
+      }
+    });
+
     it('hashes many files at once without mixing them up', async () => {
       const sizes = [0, 1, 70_000, MEGABYTE + 1, 3 * MEGABYTE, 4 * MEGABYTE + 5, 9 * MEGABYTE];
       const blobs = Array.from({ length: 21 }, (_, index) =>

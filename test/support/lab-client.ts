@@ -22,7 +22,7 @@ export interface Lab {
 /** Starts a backend of one's own. */
 export async function openLab(
   labUrl: string,
-  kind: 's3' | 'tus' | 'vercel' | 'form',
+  kind: 's3' | 'tus' | 'vercel' | 'form' | 'custom',
 ): Promise<Lab> {
   const opened = await post<{ id: string; url: string; facts: Record<string, string> }>(
     `${labUrl}/open/${kind}`,

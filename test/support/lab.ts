@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { TestProject } from 'vitest/node';
 import { findOrStartS3 } from '../../scripts/swift.mjs';
 import { type FaultProxy, type ProxyFault, startFaultProxy } from './fault-proxy.ts';
+import { startCustomBackend } from './lab-custom.ts';
 import { startFormBackend } from './lab-form.ts';
 import { LabRefusal } from './lab-refusal.ts';
 import { startS3Backend } from './lab-s3.ts';
@@ -45,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     tus: () => startTusBackend(startFaultProxy),
     vercel: () => startVercelBackend(startFaultProxy),
     form: () => startFormBackend(startFaultProxy),
+    custom: () => startCustomBackend(startFaultProxy),
   };
 
   const open = async (kind: string) => {

@@ -282,13 +282,13 @@ export class MemoryBackend {
     if (signal.aborted) throw new UploadError('cancelled', 'cancelled');
     this.faults.pack?.(names, call);
     onProgress(bytes);
-    const outcomes = items.map(({ upload, body }, at): PackOutcome => {
+    const outcomes = items.map(({ upload, body, bytes }, at): PackOutcome => {
       const refused = this.faults.packed?.(upload.name, call);
       if (refused) return refused;
       const key = keys[at] ?? '';
       this.puts.set(key, (this.puts.get(key) ?? 0) + 1);
       this.objects.set(key, body.size);
-      this.bodies.set(key, body);
+      this.bodies.set(key, bytes ? new Blob([bytes]) : body);
       const finalized = this.#finalize({ ...upload, assetId: key });
       return finalized.status === 'finalized'
         ? { finalized: finalized.asset }

@@ -30,6 +30,11 @@ export function textHasher(runtime: VirtualRuntime): Hasher {
       await runtime.sleep(2);
       return textChecksum(text);
     },
+    async hashAndKeep(file) {
+      const bytes = await file.arrayBuffer();
+      await runtime.sleep(2);
+      return { checksum: textChecksum(new TextDecoder().decode(bytes)), bytes };
+    },
   };
 }
 

@@ -11,7 +11,8 @@ export function adapterFor(userId: string): UploadAdapter {
     percent,
     key: userId,
     direct: bulkheadAdapter(),
-    legacy: formPostAdapter({ url: '/upload' }),
+    // The kit's own form route; here it stands for the one that you have.
+    legacy: formPostAdapter({ url: '/api/upload' }),
     onFallback: ({ reason, error }) => console.warn(`Uploads go by forms: ${reason}`, error),
   });
 }

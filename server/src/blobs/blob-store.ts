@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { MultipartLimits } from 'bulkhead/protocol';
 
 /** What a PUT must be, exactly. */
 export interface PutGrant {
@@ -69,6 +70,65 @@ export interface BlobPage {
   next?: string;
 }
 
+/** What the PUT of one part must be, exactly. */
+export interface PartGrant {
+  key: string;
+  uploadId: string;
+  /** From 1. */
+  partNumber: number;
+  sizeBytes: number;
+  /** Of the part: 64 lower-case hex digits. */
+  checksum: string;
+  expiresInSeconds: number;
+}
+
+/** What a store has of a part. */
+export interface StoredPart {
+  /** From 1. */
+  partNumber: number;
+  sizeBytes: number;
+  /** Opaque. */
+  etag: string;
+  /** SHA-256 of the part in base64, where the store keeps it. */
+  checksumBase64?: string;
+}
+
+/** An upload in parts that was begun and not completed. */
+export interface UnfinishedUpload {
+  key: string;
+  uploadId: string;
+}
+
+/**
+ * Large objects in parts, of which each may be sent again. There is no object until they are completed, and
+ * then `head` gives no checksum unless the store itself computed one over the whole.
+ */
+export interface BlobMultipart {
+  readonly limits: MultipartLimits;
+  /** Files from this size on may go in parts. */
+  readonly fromBytes: number;
+  /** @returns the upload's id. Twice for one key are two uploads. */
+  begin(key: string, contentType: string): Promise<string>;
+  /**
+   * All parts it has, in order; `undefined` where no such upload is open. After it was completed, some servers
+   * answer as before: `head` is asked first.
+   */
+  list(key: string, uploadId: string): Promise<StoredPart[] | undefined>;
+  /** Permits one PUT of exactly these bytes; a second one replaces the part. */
+  signPart(grant: PartGrant): Promise<SignedPut>;
+  /**
+   * Makes the object of these parts, which are all of them.
+   * @returns false when something came before: it is completed or aborted, a part was replaced, or the key is
+   *   taken. `head` tells which.
+   */
+  complete(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<boolean>;
+  /**
+   * Forgets its parts; never those that became an object.
+   * @returns false where no such upload is open, which is no error.
+   */
+  abort(key: string, uploadId: string): Promise<boolean>;
+}
+
 /**
  * Where bytes live. Keys are made by the server. Every implementation passes `describeBlobStore`.
  * A missing object is `undefined` from `head` and a `BlobNotFoundError` from reads, never empty bytes.
@@ -110,9 +170,16 @@ export interface BlobStore {
   /**
    * Gives up multipart uploads that began before a time and were never completed; at most `limit` of them.
    * Absent where a store cannot have any.
+   * @param neededOf ids of those that somebody still sends, of a page of them. Default: none.
    * @returns how many.
    */
-  abortUnfinished?(startedBeforeMs: number, limit: number): Promise<number>;
+  abortUnfinished?(
+    startedBeforeMs: number,
+    limit: number,
+    neededOf?: (unfinished: readonly UnfinishedUpload[]) => Promise<ReadonlySet<string>>,
+  ): Promise<number>;
+  /** Absent where a store takes no parts, or is told not to. */
+  readonly multipart?: BlobMultipart;
 }
 
 export class BlobNotFoundError extends Error {

@@ -1,5 +1,27 @@
 import * as z from 'zod';
 import type { Clock } from '../clock.ts';
+import { MAX_PART_BYTES, MIN_PART_BYTES } from './s3-multipart.ts';
+
+const MIB = 1024 * 1024;
+
+const multipartSchema = z
+  .strictObject({
+    /** Smallest file that may go in parts, in bytes. Default 32 MiB: below, one PUT is quicker. */
+    fromBytes: z
+      .int()
+      .min(1)
+      .default(32 * MIB),
+    /** Smallest part but the last, in bytes. Default 8 MiB; S3 takes none below 5 MiB. */
+    minPartBytes: z
+      .int()
+      .min(MIN_PART_BYTES)
+      .max(MAX_PART_BYTES)
+      .default(8 * MIB),
+  })
+  .refine(({ fromBytes, minPartBytes }) => fromBytes >= minPartBytes, {
+    error: 'expected fromBytes to be at least minPartBytes',
+    path: ['fromBytes'],
+  });
 
 const address = z.url({ protocol: /^https?$/, error: 'expected an http(s) URL' });
 
@@ -34,6 +56,8 @@ export const s3OptionsSchema = z.strictObject({
    * the header: it would store what nobody checked. Default false: finalize reads and hashes such an object.
    */
   verifiesChecksums: z.boolean().default(false),
+  /** Large files in parts, which resume where they stopped. `false`: each file is one PUT. */
+  multipart: z.union([z.literal(false), multipartSchema]).prefault({}),
   /** Tries of each call of this server, the first included. Default 4. */
   maxAttempts: z.int().positive().default(4),
   /** Milliseconds since the epoch; dates URLs. Default `Date.now`. */

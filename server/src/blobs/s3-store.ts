@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import {
-  AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -12,14 +11,20 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { resolveOptions } from '../config.ts';
-import { BlobNotFoundError, type BlobPage, type BlobStore } from './blob-store.ts';
+import {
+  BlobNotFoundError,
+  type BlobPage,
+  type BlobStore,
+  type UnfinishedUpload,
+} from './blob-store.ts';
 import { isMissing, isTaken, refuseSkew, unusable } from './s3-failures.ts';
+import { createS3Multipart } from './s3-multipart.ts';
 import { type S3StoreOptions, s3OptionsSchema } from './s3-options.ts';
 import { createS3Signer, SHA256_METADATA } from './s3-signer.ts';
 
 /** A {@link BlobStore} in a bucket. */
 export interface S3Store extends BlobStore {
-  abortUnfinished(startedBeforeMs: number, limit: number): Promise<number>;
+  abortUnfinished: NonNullable<BlobStore['abortUnfinished']>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -51,6 +56,11 @@ export function createS3Store(options: S3StoreOptions): S3Store {
   const client = new S3Client(config(endpoint));
   const signing = publicEndpoint === undefined ? client : new S3Client(config(publicEndpoint));
   const signer = createS3Signer({ client: signing, bucket, createOnly, verifiesChecksums, clock });
+  // Unfinished ones of an earlier setting are swept even where no more are begun.
+  const parts = createS3Multipart({
+    ...{ client, signing, bucket, createOnly, clock },
+    ...(resolved.multipart || { fromBytes: Number.POSITIVE_INFINITY, minPartBytes: 1 }),
+  });
   const where = `bucket ${bucket} at ${endpoint ?? 'AWS'}`;
 
   const get = async (key: string, range?: string) => {
@@ -192,27 +202,23 @@ export function createS3Store(options: S3StoreOptions): S3Store {
       return answer.IsTruncated && last ? { entries, next: last.key } : { entries };
     },
 
-    async abortUnfinished(startedBeforeMs, limit) {
+    async abortUnfinished(startedBeforeMs, limit, neededOf = async () => new Set()) {
       let aborted = 0;
-      let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+      let marker: UploadMarker | undefined = {};
       while (marker && aborted < limit) {
-        const page: Awaited<ReturnType<typeof listUnfinished>> = await listUnfinished(marker);
-        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-          const startedMs = Initiated?.getTime() ?? Number.POSITIVE_INFINITY;
-          if (aborted >= limit || startedMs >= startedBeforeMs) continue;
-          await abort(Key, UploadId);
+        const page: UnfinishedPage = await unfinished(marker, startedBeforeMs);
+        const needed = page.old.length > 0 ? await neededOf(page.old) : new Set();
+        for (const { key, uploadId } of page.old) {
+          if (aborted >= limit || needed.has(uploadId)) continue;
+          await parts.abort(key, uploadId);
           aborted += 1;
         }
-        marker =
-          page.IsTruncated && page.NextKeyMarker !== undefined
-            ? {
-                KeyMarker: page.NextKeyMarker,
-                ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }),
-              }
-            : undefined;
+        marker = page.next;
       }
       return aborted;
     },
+
+    ...(resolved.multipart && { multipart: parts }),
 
     close() {
       client.destroy();
@@ -220,20 +226,36 @@ export function createS3Store(options: S3StoreOptions): S3Store {
     },
   };
 
-  function listUnfinished(marker: { KeyMarker?: string; UploadIdMarker?: string }) {
-    return client.send(
+  async function unfinished(
+    marker: UploadMarker,
+    startedBeforeMs: number,
+  ): Promise<UnfinishedPage> {
+    const { Uploads, IsTruncated, NextKeyMarker, NextUploadIdMarker } = await client.send(
       new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: 'u/', ...marker }),
     );
+    const old = (Uploads ?? []).flatMap(({ Key, UploadId, Initiated }) => {
+      const startedMs = Initiated?.getTime() ?? Number.POSITIVE_INFINITY;
+      if (Key === undefined || UploadId === undefined || startedMs >= startedBeforeMs) return [];
+      return { key: Key, uploadId: UploadId };
+    });
+    if (!IsTruncated || NextKeyMarker === undefined) return { old };
+    const next = {
+      KeyMarker: NextKeyMarker,
+      ...(NextUploadIdMarker && { UploadIdMarker: NextUploadIdMarker }),
+    };
+    return { old, next };
   }
+}
 
-  async function abort(Key: string | undefined, UploadId: string | undefined): Promise<void> {
-    try {
-      await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
-    } catch (error) {
-      // Completed or aborted in between.
-      if (!(error instanceof S3ServiceException && error.name === 'NoSuchUpload')) throw error;
-    }
-  }
+interface UploadMarker {
+  KeyMarker?: string;
+  UploadIdMarker?: string;
+}
+
+interface UnfinishedPage {
+  /** Those that began before the time asked for. */
+  old: UnfinishedUpload[];
+  next?: UploadMarker;
 }
 
 /** A checksum of parts (`…-3`) is not one of the object. */

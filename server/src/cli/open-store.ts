@@ -43,8 +43,14 @@ async function openS3(settings: Settings, clock?: Clock): Promise<BlobStore> {
   );
   const { S3_BUCKET = '', S3_REGION, S3_ENDPOINT, S3_PUBLIC_ENDPOINT } = settings;
   const { S3_FORCE_PATH_STYLE, S3_CREATE_ONLY, S3_VERIFIES_CHECKSUMS } = settings;
+  const { S3_MULTIPART, S3_MULTIPART_FROM_BYTES, S3_MULTIPART_MIN_PART_BYTES } = settings;
+  const multipart = S3_MULTIPART && {
+    ...(S3_MULTIPART_FROM_BYTES !== undefined && { fromBytes: S3_MULTIPART_FROM_BYTES }),
+    ...(S3_MULTIPART_MIN_PART_BYTES !== undefined && { minPartBytes: S3_MULTIPART_MIN_PART_BYTES }),
+  };
   return createS3Store({
     bucket: S3_BUCKET,
+    multipart,
     ...(clock && { clock }),
     ...(S3_REGION !== undefined && { region: S3_REGION }),
     ...(S3_ENDPOINT !== undefined && { endpoint: S3_ENDPOINT }),

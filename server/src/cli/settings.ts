@@ -100,6 +100,10 @@ const environmentSchema = z.object({
   S3_FORCE_PATH_STYLE: flag.optional(),
   S3_CREATE_ONLY: flag.optional(),
   S3_VERIFIES_CHECKSUMS: flag.optional(),
+  /** `false`: no file goes in parts. */
+  S3_MULTIPART: flag.default(true),
+  S3_MULTIPART_FROM_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  S3_MULTIPART_MIN_PART_BYTES: wholeNumber(5 * 1024 ** 2, 5 * 1024 ** 3).optional(),
   BLOB_READ_WRITE_TOKEN: text.optional(),
   BULKHEAD_BLOB_ACCESS: z.enum(['private', 'public']).optional(),
 

@@ -46,6 +46,11 @@ const migrations: Record<string, Migration> = {
       );
     },
   },
+  '010-multipart': {
+    async up(db: Kysely<unknown>) {
+      for (const statement of MULTIPART) await sql.raw(statement).execute(db);
+    },
+  },
 };
 
 /** In the order in which they run. */
@@ -101,6 +106,12 @@ const ADMIN = [
   'create index job_outbox_unpublished on job_outbox (created_at) where published_at is null',
   'create index job_outbox_due on job_outbox (name, priority desc, created_at)',
   'create index job_outbox_asset on job_outbox (name, asset_id)',
+];
+
+const MULTIPART = [
+  `alter table uploads
+    add column multipart_id text,
+    add column multipart_part_bytes bigint`,
 ];
 
 const INITIAL = [

@@ -23,6 +23,10 @@ export interface UploadsTable {
   is_duplicate: Generated<boolean>;
   /** Once rejected: why, so that a repeat gives the same answer. */
   error: ColumnType<FileProblem | null, string | null | undefined, string | null>;
+  /** While its parts are sent, and later: the store's id of that upload. */
+  multipart_id: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Bytes of each of its parts but the last. */
+  multipart_part_bytes: ColumnType<number | null, number | null | undefined, number | null>;
   expires_at: Timestamp;
   created_at: GeneratedTimestamp;
 }

@@ -28,6 +28,8 @@ import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
 import type { Finalizer } from '../uploads/finalize.ts';
 import type { CredentialIssuer } from '../uploads/issue-credentials.ts';
+import type { LegacyUploads } from '../uploads/legacy-upload.ts';
+import type { MultipartUploads } from '../uploads/multipart.ts';
 import type { PackReceiver } from '../uploads/receive-pack.ts';
 import type { Reconciler } from '../uploads/reconcile.ts';
 import { mountAdminRoutes } from './admin-routes.ts';
@@ -36,6 +38,8 @@ import { type CronParts, mountCronRoutes } from './cron-routes.ts';
 import { mountDeadLetterRoutes } from './dead-letter-routes.ts';
 import { mountEvents } from './events.ts';
 import { mountHealth } from './health.ts';
+import { mountLegacyUpload } from './legacy-routes.ts';
+import { mountMultipartRoutes } from './multipart-routes.ts';
 import type { RequireOperator } from './operator.ts';
 import { mountPacks } from './pack-routes.ts';
 import { parse, refuseLongBatch } from './parse.ts';
@@ -47,7 +51,11 @@ export interface AppParts {
   authorize: Authorize;
   issuer: CredentialIssuer;
   finalizer: Finalizer;
+  multipart: MultipartUploads;
   reconciler: Reconciler;
+  legacy: LegacyUploads;
+  /** Where a form without JavaScript goes on. */
+  legacyRedirect: string | undefined;
   /** Without one, packs are not taken. */
   packs: PackReceiver | undefined;
   library: Library;
@@ -175,6 +183,8 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return c.json({ results: await reconciler.reconcile(userId, files) });
   });
 
+  mountMultipartRoutes(app, { path, guard, multipart: parts.multipart });
+
   app.get(path('/api/processing-stats'), async (c) => {
     const userId = await guard(c);
     const answer: StatsResponse = {
@@ -213,6 +223,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
     return c.json(await search.run(userId, parse(searchQuerySchema, queryOf(c))));
   });
 
+  mountLegacyUpload(app, { ...parts, path, guard, takeToken });
   mountPacks(app, { path, guard, packs: parts.packs });
   mountWebhooks(app, { path, webhooks: parts.webhooks ?? {} });
   mountDeadLetterRoutes(app, { ...parts, guard, takeToken });

@@ -12,6 +12,7 @@ import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
 import type { Quotas } from '../rate-limit/quota.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
+import { abortLeftover, completeMultipart } from './complete-multipart.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 import { absentOf } from './missing-blobs.ts';
 import { type Accepted, type Refused, settleUploads } from './settle-uploads.ts';
@@ -129,6 +130,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         logger.warn({ err: error }, 'Objects that nothing needs could not be deleted yet');
       });
     }
+    for (const { row } of [...rejected, ...finalized]) await abortLeftover(blobs, row, logger);
     const outcomes = new Map<string, Outcome>();
     for (const { row, problem } of [...rejected, ...exceeding]) outcomes.set(row.id, { problem });
     await Promise.all(
@@ -156,7 +158,9 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       );
       const inspections = new Map<string, Inspection>();
       await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
-        inspections.set(row.id, known?.get(row.id) ?? (await inspectObject(blobs, row)));
+        const seen = known?.get(row.id);
+        if (!seen) await completeMultipart(blobs, row);
+        inspections.set(row.id, seen ?? (await inspectObject(blobs, row)));
       });
       const accepted: Accepted[] = [];
       const refused: Refused[] = [];

@@ -72,6 +72,8 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
       headers: put.headers,
       expiresAt: new Date(clock() + expiresInMs).toISOString(),
       expiresInMs,
+      ...(blobs.multipart &&
+        row.size >= blobs.multipart.fromBytes && { multipart: blobs.multipart.limits }),
     };
   };
 

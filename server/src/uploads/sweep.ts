@@ -1,5 +1,6 @@
 import { CREDENTIAL_TTL_SECONDS } from 'bulkhead/protocol';
-import type { BlobStore } from '../blobs/blob-store.ts';
+import { sql } from 'kysely';
+import type { BlobStore, UnfinishedUpload } from '../blobs/blob-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/schema.ts';
 import type { ChangeFeed } from '../events/change-feed.ts';
@@ -51,13 +52,30 @@ export interface SweepReport extends ObjectSweepReport {
  * Bounded: a large store is walked over several runs. Safe to run on any number of processes at once.
  */
 export async function sweepUploads(parts: SweepParts): Promise<SweepReport> {
-  const { blobs, clock, logger, graceMs = SWEEP_GRACE_MS, maxOrphanShare = 0.5 } = parts;
+  const { db, blobs, clock, logger, graceMs = SWEEP_GRACE_MS, maxOrphanShare = 0.5 } = parts;
   const reservations = await sweepReservations(parts);
   const orphanGraceMs = Math.max(graceMs, ORPHAN_GRACE_MS);
   const objects = await sweepObjects({ ...parts, orphanGraceMs, maxOrphanShare });
-  const multiparts = (await blobs.abortUnfinished?.(clock() - orphanGraceMs, MAX_ABORTED)) ?? 0;
+  const multiparts =
+    (await blobs.abortUnfinished?.(clock() - orphanGraceMs, MAX_ABORTED, (unfinished) =>
+      neededOf(db, unfinished),
+    )) ?? 0;
   if (multiparts > 0) logger.info({ multiparts }, 'Aborted multipart uploads nobody completed');
   return { reservations, ...objects, multiparts };
+}
+
+/** Those whose reservation stands: every part that is asked for renews it, however long ago they began. */
+async function neededOf(
+  db: Database,
+  unfinished: readonly UnfinishedUpload[],
+): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('uploads')
+    .select('multipart_id')
+    .where(sql<boolean>`key collate "C" = any(${unfinished.map(({ key }) => key)}::text[])`)
+    .where('state', '=', 'pending')
+    .execute();
+  return new Set(rows.flatMap(({ multipart_id }) => multipart_id ?? []));
 }
 
 /**
@@ -83,12 +101,15 @@ async function sweepReservations(parts: SweepParts): Promise<number> {
   for (;;) {
     const rejected = await db
       .selectFrom('uploads')
-      .select(['id', 'key'])
+      .select(['id', 'key', 'multipart_id'])
       .where('state', '=', 'rejected')
       .where('expires_at', '<', cutoff)
       .limit(BATCH)
       .execute();
     if (rejected.length === 0) break;
+    for (const { key, multipart_id } of rejected) {
+      if (multipart_id !== null) await blobs.multipart?.abort(key, multipart_id);
+    }
     await blobs.delete(rejected.map((row) => row.key));
     const ids = rejected.map((row) => row.id);
     await db.deleteFrom('uploads').where('id', 'in', ids).execute();

@@ -7,8 +7,8 @@ const QUIET_MS = 5_000;
 
 export interface FileWatchParts {
   readonly runtime: Runtime;
-  /** What is being sent: a file, or those of a pack. */
-  readonly bodies: readonly Blob[];
+  /** What is being sent: a file, or those of a pack; undefined for what is in memory and cannot change. */
+  readonly bodies: readonly (Blob | undefined)[];
   /** Of the PUT. */
   readonly signal: AbortSignal;
   /** Called once, with `file_changed`, or `file_unreadable` of a file that is gone, and which one it is. */
@@ -53,6 +53,7 @@ export class FileWatch {
   async #look(): Promise<void> {
     const { bodies, onFault } = this.#parts;
     for (const [index, body] of bodies.entries()) {
+      if (!body) continue;
       const fault = await findFault(body, this.#parts).catch(() => undefined);
       if (this.#isStopped) return;
       if (!fault || (this.#hasSent && !isCutOff(fault))) continue;

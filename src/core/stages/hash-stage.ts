@@ -11,7 +11,7 @@ const CONCURRENT_READS = 4;
 /** Most bytes read at once; one larger file still goes, alone. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
-/** `queued` → `hashed`: reads each file once and keeps nothing of it but the checksum. */
+/** `queued` → `hashed`: reads each file once, and keeps its checksum; of small ones the bytes, where they go in packs. */
 export class HashStage implements Stage {
   readonly lane: Lane;
   readonly #context: StageContext;
@@ -107,13 +107,24 @@ export class HashStage implements Stage {
   }
 
   async #checksumOf(upload: Upload): Promise<string | undefined> {
-    const { checksums, files, signal } = this.#context;
+    const { checksums, files } = this.#context;
     const known = await checksums.recall(upload);
     if (known !== undefined) return known;
     const file = await files.open(upload.id);
     if (!file) return undefined;
-    const checksum = await this.#hasher.hash(file, signal);
+    const checksum = await this.#checksumBy(upload, file);
     checksums.remember(upload, checksum);
+    return checksum;
+  }
+
+  /** What may go in a pack is sent from memory: it is read once. */
+  async #checksumBy({ id, sizeBytes }: Upload, file: Blob): Promise<string> {
+    const { adapter, files, signal } = this.#context;
+    const isKept = adapter.putPack !== undefined && files.mayKeep(sizeBytes);
+    const hashed = isKept ? await this.#hasher.hashAndKeep?.(file, signal) : undefined;
+    if (!hashed) return this.#hasher.hash(file, signal);
+    const { checksum, bytes } = hashed;
+    if (files.has(id)) files.keepBytes(id, bytes);
     return checksum;
   }
 }

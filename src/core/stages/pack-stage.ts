@@ -64,7 +64,9 @@ export class PackStage implements Stage {
     this.#context = context;
     this.#options = options;
     this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
-    this.#results = new PutResults(context, options, options.credentials, options.alone);
+    this.#results = new PutResults(context, options, options.credentials, (upload, delayMs) =>
+      this.#alone(upload, delayMs),
+    );
     this.#linger = new Linger(context);
     this.lane = new Lane({
       name: 'pack',
@@ -142,8 +144,13 @@ export class PackStage implements Stage {
   #giveUpPacks(): void {
     while (this.readyCount > 0) {
       const upload = takeable(this.#context, this.#take() ?? '', 'ready');
-      if (upload) this.#options.alone(upload);
+      if (upload) this.#alone(upload);
     }
+  }
+
+  #alone(upload: Upload, delayMs?: number): void {
+    this.#context.files.forgetBytes(upload.id);
+    this.#options.alone(upload, delayMs);
   }
 
   #take(): string | undefined {
@@ -194,7 +201,7 @@ export class PackStage implements Stage {
       if (signal.aborted || items.length === 0) return;
       watch = new FileWatch({
         runtime,
-        bodies: items.map(({ body }) => body),
+        bodies: items.map(({ body, bytes }) => (bytes ? undefined : body)),
         signal,
         onFault: (error, index) => {
           spoilt = { error, index };
@@ -250,7 +257,8 @@ export class PackStage implements Stage {
           const body = await this.#context.files.openToSend(id);
           const credential = credentials.get(id);
           if (signal.aborted) return [];
-          if (body && credential) return [{ upload, credential, body }];
+          const bytes = this.#context.files.keptBytes(id);
+          if (body && credential) return [{ upload, credential, body, bytes }];
           if (stillIn(this.#context.ledger, id, 'uploading')) this.#context.detach(id);
         } catch (cause) {
           this.#failed(id, toFileError(cause) ?? asUploadError(this.#context, cause), true);
@@ -323,9 +331,9 @@ export class PackStage implements Stage {
     if (!isHalted) this.lane.failed(error);
     if (isUnsupported(error)) this.#isOff = true;
     const counts = !isHalted && error.action !== 'throttle';
-    for (const { upload, body } of items) {
+    for (const { upload, body, bytes } of items) {
       const { id } = upload;
-      const isSuspect = error.code === 'network_failed';
+      const isSuspect = error.code === 'network_failed' && !bytes;
       const fault = isSuspect ? await findFault(body, { runtime, signal }) : undefined;
       if (fault) this.#failed(id, fault, true);
       else if (counts) this.#failures.set(id, (this.#failures.get(id) ?? 0) + 1);
@@ -338,7 +346,7 @@ export class PackStage implements Stage {
     if (this.#context.signal.aborted || !stillIn(ledger, id, 'uploading')) return;
     const upload = ledger.apply(id, { type: 'put-deferred', costsAttempt: false });
     if (this.takes(upload)) this.accept(upload);
-    else this.#options.alone(upload);
+    else this.#alone(upload);
   }
 }
 

@@ -1,0 +1,32 @@
+import type { Context, Env, Hono } from 'hono';
+import type { LegacyUploads } from '../uploads/legacy-upload.ts';
+import { readForm } from './read-form.ts';
+
+/** Of a form beside its file: three fields, boundaries, headers. */
+const OVERHEAD_BYTES = 64 * 1024;
+const MAX_PARTS = 4;
+
+/** The form upload of old, for a gradual rollout: one file, one token. */
+export function mountLegacyUpload<E extends Env>(
+  app: Hono<E>,
+  parts: {
+    path: (route: string) => string;
+    guard: (c: Context<E>) => Promise<string>;
+    takeToken: (userId: string) => Promise<void>;
+    legacy: LegacyUploads;
+    /** Where a form without JavaScript goes on. */
+    legacyRedirect: string | undefined;
+  },
+): void {
+  const { path, guard, takeToken, legacy, legacyRedirect } = parts;
+  app.post(path('/api/upload'), async (c) => {
+    const userId = await guard(c);
+    await takeToken(userId);
+    const maxBodyBytes = legacy.maxFileBytes + OVERHEAD_BYTES;
+    const form = readForm(c.req.raw, { maxBodyBytes, maxParts: MAX_PARTS });
+    const asset = await legacy.receive(userId, form);
+    const wantsPage = c.req.header('accept')?.includes('text/html') ?? false;
+    if (legacyRedirect !== undefined && wantsPage) return c.redirect(legacyRedirect, 303);
+    return c.json({ success: true, asset });
+  });
+}

@@ -1,0 +1,52 @@
+import { beforeAll, beforeEach, expect, inject, it } from 'vitest';
+import { createUploader } from '../../src/create-uploader.ts';
+import { connectFaultServer, type FaultServerClient } from '../../src/testing/client.ts';
+import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
+import { formPostAdapter } from '../../src/transports/form-post-adapter.ts';
+import { type RolloutFallback, withRollout } from '../../src/transports/rollout.ts';
+import { type Lab, openLab } from '../support/lab-client.ts';
+
+let server: FaultServerClient;
+let lab: Lab;
+
+beforeAll(async () => {
+  server = await (await connectFaultServer(inject('faultServerUrl'))).spawn();
+  lab = await openLab(inject('labUrl'), 'form');
+});
+beforeEach(() => server.reset());
+
+async function uploadFour(direct = bulkheadAdapter({ baseUrl: server.url })) {
+  const fallbacks: RolloutFallback[] = [];
+  const backend = lab.asBackend(({ asset }) => asset?.id);
+  await backend.reset();
+  const adapter = withRollout({
+    ...{ percent: 100, key: 'user', direct },
+    legacy: formPostAdapter({ url: `${lab.url}/api/upload` }),
+    onFallback: (fallback) => void fallbacks.push(fallback),
+  });
+  // The form server processes nothing: what is finalized is done.
+  const { watch: _watch, assetChanges: _assetChanges, ...unwatched } = adapter;
+  const uploader = createUploader({ adapter: unwatched });
+  const files = [1, 2, 3, 4].map((at) => {
+    return new File([`photo ${at} `.repeat(500)], `photo-${at}.jpg`, { type: 'image/jpeg' });
+  });
+  await uploader.add(files);
+  await uploader.done();
+  const assetIds = [...uploader.uploads()].map((upload) => 'assetId' in upload && upload.assetId);
+  uploader.destroy();
+  return { fallbacks, assetIds, byLegacy: await backend.countStored?.() };
+}
+
+it('brings every file over by the legacy way when the store lets no page in', async () => {
+  await server.behave({ hasCors: false });
+  const { fallbacks, assetIds, byLegacy } = await uploadFour();
+  expect(fallbacks.map(({ reason }) => reason)).toEqual(['blocked']);
+  expect([byLegacy, new Set(assetIds).size]).toEqual([4, 4]);
+  expect((await server.state()).objects).toEqual([]);
+});
+
+it('brings every file over by the legacy way when the new endpoints are not there yet', async () => {
+  const { fallbacks, byLegacy } = await uploadFour(bulkheadAdapter({ baseUrl: `${lab.url}/new` }));
+  expect(fallbacks).toMatchObject([{ reason: 'unsupported', error: { status: 404 } }]);
+  expect(byLegacy).toBe(4);
+});
