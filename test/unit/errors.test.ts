@@ -1,28 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { describeFailure } from '../../src/errors/describe-failure.ts';
-import { classifyCode, toUploadError, UploadError } from '../../src/errors/upload-error.ts';
-import { problemCodes } from '../../src/protocol/index.ts';
+import { toUploadError, UploadError } from '../../src/errors/upload-error.ts';
 
 describe('errors', () => {
-  const rows = readFileSync(`${import.meta.dirname}/../../docs/errors.md`, 'utf8')
-    .split('\n')
-    .filter((line) => line.startsWith('| <a id='));
-
-  it('are documented as they are classified, each with its anchor', () => {
-    for (const row of rows) {
-      const [, first = '', , , kind = '', action = ''] = row.split('|').map((cell) => cell.trim());
-      const code = /`([a-z_]+)`/.exec(first)?.[1] ?? '';
-      expect(first).toContain(`id="${code}"`);
-      expect(classifyCode(code as 'internal'), code).toEqual({ kind, action });
-    }
-  });
-
-  it('of the wire are all documented', () => {
-    for (const code of problemCodes)
-      expect(rows.some((row) => row.includes(`\`${code}\``))).toBe(true);
-  });
-
   it('become plain data without their cause', () => {
     const error = new UploadError('internal', 'boom', { status: 500, cause: new Error('secret') });
     expect(structuredClone(error.toFailure())).toEqual({

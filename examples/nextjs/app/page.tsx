@@ -1,16 +1,17 @@
 'use client';
 
-import { bulkheadAdapter, createUploader, type Uploader } from 'bulkhead';
-import { useEffect, useState, useSyncExternalStore } from 'react';
+import { createUploader, type Uploader } from 'bulkhead';
+import { useProcessingProgress } from 'bulkhead/react';
+import { useEffect, useState } from 'react';
+import { adapterFor } from '../lib/adapter';
+import { visitorId } from '../lib/visitor';
 
 export default function Page() {
   const [uploader, setUploader] = useState<Uploader>();
+  // Who is asking is known in the browser only. Where your server knows it, useUploader does this.
   useEffect(() => {
-    if (!document.cookie.includes('visitor=')) {
-      // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store API
-      document.cookie = `visitor=${crypto.randomUUID()}; path=/; max-age=31536000; samesite=lax`;
-    }
-    const made = createUploader({ adapter: bulkheadAdapter() });
+    const id = visitorId();
+    const made = createUploader({ adapter: adapterFor(id), scope: id });
     setUploader(made);
     return () => made.destroy();
   }, []);
@@ -18,12 +19,7 @@ export default function Page() {
 }
 
 function Uploads({ uploader }: { uploader: Uploader }) {
-  const snapshot = useSyncExternalStore(
-    (listener) => uploader.subscribe(listener),
-    () => uploader.getSnapshot(),
-    () => uploader.getSnapshot(),
-  );
-  const { total, uploaded, processed, searchable, failed } = snapshot;
+  const { uploading, processing, searchable, failed } = useProcessingProgress(uploader);
   return (
     <main>
       <h1>Photos</h1>
@@ -32,12 +28,14 @@ function Uploads({ uploader }: { uploader: Uploader }) {
         multiple
         accept="image/*"
         aria-label="Photos"
-        onChange={({ target }) => target.files && uploader.add(target.files)}
+        onChange={({ target }) => {
+          if (target.files) uploader.add(target.files);
+        }}
       />
       <p role="status">
-        Uploading {uploaded}/{total} · Processing {processed}/{total} · Searchable {searchable}/
-        {total}
-        {failed > 0 ? ` · ${failed} failed` : ''}
+        Uploaded {uploading.done}/{uploading.total} · Processed {processing.done}/{processing.total}{' '}
+        · Searchable {searchable.done}/{searchable.total}
+        {failed > 0 && ` · ${failed} failed`}
       </p>
     </main>
   );

@@ -11,18 +11,21 @@ import {
 } from '@bulkhead/server';
 import { userOf } from './session';
 
-/** One for each instance of the function, over its requests. */
-let opening: Promise<BulkheadServer> | undefined;
+/** One for each instance of the function, over its requests; and, in development, over edits of this file. */
+const instance: { bulkhead?: Promise<BulkheadServer> } = globalThis as object;
 
 export function bulkhead(): Promise<BulkheadServer> {
-  opening ??= open().catch((error: unknown) => {
-    opening = undefined;
+  instance.bulkhead ??= open().catch((error: unknown) => {
+    delete instance.bulkhead;
     throw error;
   });
-  return opening;
+  return instance.bulkhead;
 }
 
 async function open(): Promise<BulkheadServer> {
+  if (process.env.NODE_ENV === 'development' && !process.env.DATABASE_URL) {
+    return (await import('./local')).openLocal();
+  }
   // Functions are many and short: few connections each.
   const database = await openPostgresDatabase({ url: required('DATABASE_URL'), maxConnections: 3 });
   const blobStore = await openStore();
