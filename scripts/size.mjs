@@ -26,6 +26,15 @@ const WORKER = 'src/hashing/hash-worker.ts';
 const ENTRIES = new Set(['entry.js', WORKER]);
 const CORE = `export { createUploader } from './src/index.ts';`;
 const BOTH = `export { bulkheadAdapter, createUploader } from './src/index.ts';`;
+/** The entries of adapters, in the budgets' order. */
+const ADAPTERS = [
+  ['s3', 's3PresignedAdapter'],
+  ['s3', 's3TemporaryCredentialsAdapter'],
+  ['vercel-blob-adapter', 'vercelBlobAdapter'],
+  ['tus-adapter', 'tusAdapter'],
+  ['form-post-adapter', 'formPostAdapter'],
+  ['rollout', 'withRollout'],
+];
 const REACT = `${BOTH} export * from './src/react/index.ts';`;
 
 /**
@@ -96,13 +105,19 @@ function partsOf(inputs) {
  */
 export async function measure() {
   const whole = { splitting: false };
-  const [core, both, react, worker, tag] = await Promise.all([
+  const [core, both, react, element, worker, tag] = await Promise.all([
     bundle(CORE),
     bundle(BOTH),
     bundle(REACT),
+    bundle(`${BOTH} export * from './src/element/index.ts';`),
     bundle('', { ...whole, stdin: undefined, entryPoints: [WORKER] }),
     bundle(`export * from './src/index.ts';`, { ...whole, format: 'iife', globalName: 'Bulkhead' }),
   ]);
+  const adapters = await Promise.all(
+    ADAPTERS.map(([file, name]) =>
+      bundle(`${CORE} export { ${name} } from './src/transports/${file}.ts';`),
+    ),
+  );
   // The journal is loaded by itself, and always: whoever resumes cannot do without it.
   const journalKiB = both.lazyKiB['src/storage/indexed-db-journal.ts'] ?? 0;
   const figures = [
@@ -110,6 +125,8 @@ export async function measure() {
     both.eagerKiB,
     both.eagerKiB - core.eagerKiB,
     react.eagerKiB - both.eagerKiB,
+    ...adapters.map(({ eagerKiB }) => eagerKiB - core.eagerKiB),
+    element.eagerKiB - both.eagerKiB,
     worker.eagerKiB,
     tag.eagerKiB,
   ];
