@@ -56,21 +56,24 @@ describe('the built packages', { timeout: 60_000 }, () => {
     return { code, output };
   }
 
-  it.each(['bulkhead', 'bulkhead/protocol', 'bulkhead/testing', 'bulkhead/testing/client'])(
-    '%s gives import and require the same names',
-    async (entry) => {
-      const names = (load: string) =>
-        `console.log(Object.keys(${load}).filter((name) => !['default', 'module.exports'].includes(name)).sort().join())`;
-      await writeFile(path.join(consumer, 'names.mjs'), names(`await import('${entry}')`));
-      await writeFile(path.join(consumer, 'names.cjs'), names(`require('${entry}')`));
-      const [esm, cjs] = await Promise.all([
-        run(process.execPath, ['names.mjs']),
-        run(process.execPath, ['names.cjs']),
-      ]);
-      expect(esm).toEqual({ code: 0, output: expect.stringMatching(/\w+/) });
-      expect(cjs).toEqual(esm);
-    },
-  );
+  it.each([
+    'bulkhead',
+    'bulkhead/protocol',
+    'bulkhead/element',
+    'bulkhead/testing',
+    'bulkhead/testing/client',
+  ])('%s gives import and require the same names', async (entry) => {
+    const names = (load: string) =>
+      `console.log(Object.keys(${load}).filter((name) => !['default', 'module.exports'].includes(name)).sort().join())`;
+    await writeFile(path.join(consumer, 'names.mjs'), names(`await import('${entry}')`));
+    await writeFile(path.join(consumer, 'names.cjs'), names(`require('${entry}')`));
+    const [esm, cjs] = await Promise.all([
+      run(process.execPath, ['names.mjs']),
+      run(process.execPath, ['names.cjs']),
+    ]);
+    expect(esm).toEqual({ code: 0, output: expect.stringMatching(/\w+/) });
+    expect(cjs).toEqual(esm);
+  });
 
   it('the fault server runs from the build, in both module systems', async () => {
     const script = (load: string) =>
@@ -136,6 +139,7 @@ describe('the built packages', { timeout: 60_000 }, () => {
     async ({ file, ...options }) => {
       const source = `import { createUploader } from 'bulkhead';
       import { PROBLEMS, type Asset } from 'bulkhead/protocol';
+      import { type BulkheadUploader, englishStrings } from 'bulkhead/element';
       import { createFaultServer, type FaultRule } from 'bulkhead/testing';
       import { connectFaultServer } from 'bulkhead/testing/client';
       export const rule: FaultRule = { match: { route: 'put' }, at: 'body:1', do: 'reset' };
@@ -145,6 +149,12 @@ describe('the built packages', { timeout: 60_000 }, () => {
       // @ts-expect-error: there is no such fault
       export const wrongRule: FaultRule = { do: 'explode' };
       export const create: typeof createUploader = createUploader;
+      export const retry: string = englishStrings().retry;
+      document.querySelector('bulkhead-uploader')?.addEventListener('bulkhead-added', (event) => {
+        const added: number = event.detail.added;
+        const element: BulkheadUploader | null = document.querySelector('bulkhead-uploader');
+        console.log(added, element?.uploader?.getSnapshot().total);
+      });
       export const status: 429 = PROBLEMS.rate_limited.status;
       export const stage: Asset['stage'] = 'searchable';
       // @ts-expect-error: were the types not found, everything would be any
