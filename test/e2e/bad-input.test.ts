@@ -90,6 +90,8 @@ describe('bad input among good photos', () => {
 
   it('shows names so that nothing in them is hidden or taken for markup', async () => {
     const { page } = demo;
+    // The gallery has the tiles in sight only, and what failed stands above it.
+    await page.evaluate(() => document.querySelector('#library')?.scrollIntoView());
     await page.waitForFunction(
       (count) => document.querySelectorAll('[data-testid=tile].is-loaded').length === count,
       GOOD_COUNT,

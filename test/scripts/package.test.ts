@@ -36,6 +36,7 @@ describe('the built packages', { timeout: 60_000 }, () => {
       'bulkhead',
       'bulkhead/protocol',
       'bulkhead/react',
+      'bulkhead/element',
       'bulkhead/testing',
       'bulkhead/testing/client',
     ],
@@ -126,6 +127,7 @@ describe('the built packages', { timeout: 60_000 }, () => {
       import { PROBLEMS, type Asset } from 'bulkhead/protocol';
       import { useUploads } from 'bulkhead/react';
       export const hook: typeof useUploads = useUploads;
+      import { type BulkheadUploader, englishStrings } from 'bulkhead/element';
       import { createFaultServer, type FaultRule } from 'bulkhead/testing';
       import { connectFaultServer } from 'bulkhead/testing/client';
       export const rule: FaultRule = { match: { route: 'put' }, at: 'body:1', do: 'reset' };
@@ -135,6 +137,12 @@ describe('the built packages', { timeout: 60_000 }, () => {
       // @ts-expect-error: there is no such fault
       export const wrongRule: FaultRule = { do: 'explode' };
       export const create: typeof createUploader = createUploader;
+      export const retry: string = englishStrings().retry;
+      document.querySelector('bulkhead-uploader')?.addEventListener('bulkhead-added', (event) => {
+        const added: number = event.detail.added;
+        const element: BulkheadUploader | null = document.querySelector('bulkhead-uploader');
+        console.log(added, element?.uploader?.getSnapshot().total);
+      });
       export const status: 429 = PROBLEMS.rate_limited.status;
       export const stage: Asset['stage'] = 'searchable';
       // @ts-expect-error: were the types not found, everything would be any
