@@ -1,5 +1,8 @@
-/** The middle one, the upper of two; NaN when there are none. */
+/** The middle one, the mean of two; NaN when there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const half = sorted.length / 2;
+  const upper = sorted[Math.floor(half)] ?? Number.NaN;
+  const lower = sorted[Math.ceil(half) - 1] ?? Number.NaN;
+  return (lower + upper) / 2;
 }
