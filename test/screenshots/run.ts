@@ -53,16 +53,13 @@ async function underWay(): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setInputFiles(part('folder-input'), path.join(dir, 'summer'));
   await uploaded(page, PHOTOS * 0.2);
-  await page.evaluate(() =>
-    document
-      .querySelector('bulkhead-uploader')
-      ?.shadowRoot?.querySelector('.rows')
-      ?.scrollTo(0, 300 * 58.5),
-  );
+  await showFrontier(page);
   await shot(page, 'element-light');
   await page.emulateMedia({ colorScheme: 'dark' });
+  await showFrontier(page);
   await shot(page, 'element-dark');
   await page.setViewportSize(NARROW);
+  await showFrontier(page);
   await shot(page, 'element-narrow');
   await page.setViewportSize(WIDE);
   await page.emulateMedia({ colorScheme: 'light' });
@@ -105,6 +102,16 @@ async function failed(): Promise<void> {
   await page.click(part('details'));
   await shot(page, 'element-failures');
   await context.close();
+}
+
+/** Scrolls the list to where uploading is: rows of every stage are in sight there. */
+async function showFrontier(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const done = window.bulkhead?.uploader.getSnapshot().uploaded ?? 0;
+    const rows = document.querySelector('bulkhead-uploader')?.shadowRoot?.querySelector('.rows');
+    const row = rows?.querySelector<HTMLElement>('bulkhead-uploader-row');
+    rows?.scrollTo(0, Math.max(0, done - 1) * (row?.offsetHeight ?? 0));
+  });
 }
 
 async function uploaded(page: Page, count: number): Promise<void> {

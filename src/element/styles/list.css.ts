@@ -196,12 +196,14 @@ export const list = css`
 
   @container bulkhead (max-width: 640px) {
     .filters {
-      padding: 10px 14px;
-      gap: 2px;
+      padding: 10px 8px;
+      gap: 0;
     }
 
     .filter {
-      padding-inline: 0.65em;
+      gap: 5px;
+      padding-inline: 0.6em;
+      font-size: 0.8667em;
     }
 
     .row {
