@@ -14,14 +14,17 @@ afterAll(() => example?.stop());
 const IN = 'a0000000-0000-4000-8000-000000000004';
 const OUT = 'a0000000-0000-4000-8000-000000000000';
 
-async function upload(visitor: string): Promise<{ puts: number; forms: number; complaints: string[] }> {
+async function upload(
+  visitor: string,
+): Promise<{ puts: number; forms: number; complaints: string[] }> {
   const { page, complaints } = await example.open();
   await page.context().addCookies([{ name: 'visitor', value: visitor, url: example.url }]);
   await page.reload();
   const sent = { puts: 0, forms: 0 };
   page.on('request', (request) => {
     if (request.method() === 'PUT') sent.puts += 1;
-    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/upload') sent.forms += 1;
+    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/upload')
+      sent.forms += 1;
   });
   await page.getByLabel('Photos').setInputFiles(await example.photos());
   await expect
