@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeIntegrity, writeLicences } from './built-extras.mjs';
+import { finishTypes, writeIntegrity, writeLicences } from './built-extras.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = path.join(root, 'node_modules', '.cache', 'bulkhead-build');
@@ -74,6 +74,7 @@ export async function build({ force = false } = {}) {
   }
   copyPage();
   const dist = path.join(root, 'dist');
+  finishTypes(dist);
   writeLicences(root, dist);
   const hashes = writeIntegrity(dist);
   for (const folder of OUTPUTS) removeLeftovers(path.join(root, folder), startedMs);

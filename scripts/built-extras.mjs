@@ -1,15 +1,36 @@
 /**
- * What goes beside the built scripts: the hash of each one that pages may load as it is, and the licences of
- * what is bundled into them. `build.mjs` writes both.
+ * What goes beside the built scripts: types for CommonJS, the hash of each script that pages may load as it is, and
+ * the licences of what is bundled into those. `build.mjs` writes them.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Scripts that import nothing: pages may load them from a file server or a CDN. */
 const WHOLE_SCRIPTS = ['bulkhead.global.js', 'hash-worker.js'];
 /** What the build says of them; see `metafile` in tsup.config.ts. */
 const METAFILES = ['metafile-iife.json', 'metafile-esm.json'];
+
+/** What a declaration imports from beside itself: tsc leaves the names of sources in them. */
+const RELATIVE = /((?:from|import)\s*\(?\s*['"]\.{1,2}\/[^'"]+)\.[jt]s(?=['"])/g;
+
+/**
+ * Makes declarations import what is built, and writes a `.d.cts` for every `.d.ts`. In a package of ES modules a
+ * `.d.ts` speaks of one, and TypeScript (`node16`) would not let CommonJS require it.
+ *
+ * @param {string} dist
+ */
+export function finishTypes(dist) {
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' });
+  for (const file of files.filter((name) => name.endsWith('.d.ts'))) {
+    const types = readFileSync(path.join(dist, file), 'utf8');
+    writeFileSync(path.join(dist, file), types.replace(RELATIVE, '$1.js'));
+    writeFileSync(
+      path.join(dist, file.replace(/\.ts$/, '.cts')),
+      types.replace(RELATIVE, '$1.cjs'),
+    );
+  }
+}
 
 /**
  * Writes `sri.json`: what `integrity="…"` has to be for each script (W3C Subresource Integrity).
@@ -30,7 +51,7 @@ export function writeIntegrity(dist) {
 
 /**
  * Writes `THIRD_PARTY_LICENSES.txt`: name, version and licence text of every package of which code is in the whole
- * scripts. Reads the metafiles that the build left in `dist`, and removes them.
+ * scripts, by the metafiles that the build left in `dist`, which are not published.
  *
  * @param {string} root of the repository
  * @param {string} dist
@@ -40,12 +61,10 @@ export function writeIntegrity(dist) {
 export function writeLicences(root, dist) {
   const packages = new Set();
   for (const name of METAFILES) {
-    const file = path.join(dist, name);
-    for (const input of bundledInputs(JSON.parse(readFileSync(file, 'utf8')))) {
+    for (const input of bundledInputs(JSON.parse(readFileSync(path.join(dist, name), 'utf8')))) {
       const [, owner] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
       if (owner) packages.add(owner);
     }
-    rmSync(file);
   }
   const names = [...packages].sort();
   const intro = `Code of these packages is part of ${WHOLE_SCRIPTS.join(' and ')}.\n`;

@@ -79,6 +79,11 @@ const optionsSchema = z.strictObject({
   runtime: z.optional(z.custom<Runtime>((value) => isObject(value) && 'now' in (value as object))),
 });
 
+/**
+ * What `createUploader` takes.
+ *
+ * @interface
+ */
 export type UploaderOptions = z.input<typeof optionsSchema>;
 
 /**

@@ -1,4 +1,8 @@
-/** `bulkhead`: takes thousands of files from one browser tab to a searchable library. */
+/**
+ * `bulkhead`: takes thousands of files from one browser tab to a searchable library.
+ *
+ * @module bulkhead
+ */
 
 export type { FailedAttempt } from './core/attempt-log.ts';
 export type { DeadLetter, DeadLetterSelector, DeadLetters } from './core/dead-letters.ts';

@@ -6,6 +6,7 @@ import { COMPARE_SETS, type CompareSet } from './compare-sets.ts';
 import { NeutralServer } from './neutral-server.ts';
 import { type Outcome, runOnce } from './one-run.ts';
 import type { CompareOptions, Protocol } from './options.ts';
+import { PACK_LIMITS } from './server/bulkhead-routes.ts';
 import type { PageFiles } from './server/messages.ts';
 
 /** One client, one configuration, one round. */
@@ -85,7 +86,10 @@ async function runSet(
 ): Promise<SetRuns> {
   const { rounds, libraryRounds } = options;
   const startedAt = new Date().toISOString();
-  const clients = CLIENTS.filter(({ name }) => options.clients.includes(name));
+  const isPackable = set.sizeBytes <= PACK_LIMITS.maxFileBytes;
+  const clients = CLIENTS.filter(
+    ({ name }) => options.clients.includes(name) && (name !== 'packs' || isPackable),
+  );
   const runs: Run[] = [];
   await warmUp(clients, run, () => onStep(`${set.name}: warming up`));
   for (let round = 1; round <= rounds; round += 1) {

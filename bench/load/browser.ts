@@ -65,8 +65,8 @@ export async function openPage(options: DrivenPageOptions): Promise<DrivenPage> 
     },
     async resume() {
       const { page } = open;
-      await page.click('[data-testid=session-resume]');
-      await page.waitForSelector('[data-testid=session-files]');
+      await page.click('bulkhead-uploader [part~=session-resume]');
+      await page.waitForSelector('bulkhead-uploader [part~=session-files]');
     },
     cookie: async () =>
       (await open.context.cookies(options.url))

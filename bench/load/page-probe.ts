@@ -65,11 +65,11 @@ export function installProbe(): void {
     }
   }).observe({ type: 'longtask', buffered: true });
 
+  // The page's element tells it of itself: a `change` does not leave the shadow root.
   addEventListener(
-    'change',
-    (event) => {
-      const isFolder = event.target instanceof HTMLInputElement && event.target.type === 'file';
-      if (isFolder && startedMs === 0) startedMs = performance.now();
+    'bulkhead-adding',
+    () => {
+      if (startedMs === 0) startedMs = performance.now();
     },
     { capture: true },
   );

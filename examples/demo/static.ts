@@ -76,7 +76,8 @@ function policy(storeOrigin: string): string {
     // Compiling WebAssembly, not eval: the SDK streams large files through a WASM SHA-256.
     "script-src 'self' 'wasm-unsafe-eval'",
     "style-src 'self'",
-    `img-src 'self' ${storeOrigin}`,
+    // Previews of files that are not stored yet are blobs of this page.
+    `img-src 'self' blob: ${storeOrigin}`,
     `connect-src 'self' ${storeOrigin}`,
     "base-uri 'none'",
     "form-action 'none'",

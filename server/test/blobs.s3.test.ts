@@ -124,6 +124,12 @@ describe('S3', () => {
     expect(() => createS3Store({ bucket: '', endpoint: 'localhost' })).toThrow(
       /bucket: .*endpoint: /,
     );
+    const whole = { endpoint: 'http://localhost', bucket: 'b' };
+    expect(createS3Store({ ...whole, multipart: false }).multipart).toBeUndefined();
+    const small = { fromBytes: 6 * 1024 ** 2, minPartBytes: 1024 ** 2 };
+    expect(() => createS3Store({ ...whole, multipart: small })).toThrow(/multipart/);
+    const large = { fromBytes: 6 * 1024 ** 2 };
+    expect(() => createS3Store({ ...whole, multipart: large })).toThrow(/multipart.*fromBytes/);
     const misspelt = { bucket: 'b', creatOnly: true } as unknown as S3StoreOptions;
     expect(() => createS3Store(misspelt)).toThrow(OptionsError);
   });

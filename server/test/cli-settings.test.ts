@@ -50,6 +50,16 @@ describe('the command line', () => {
 });
 
 describe('the environment', () => {
+  it('takes files in parts on S3 unless told not to, within what S3 takes', () => {
+    expect(readSettings({}).S3_MULTIPART).toBe(true);
+    expect(
+      readSettings({ S3_MULTIPART: 'false', S3_MULTIPART_FROM_BYTES: '67108864' }),
+    ).toMatchObject({ S3_MULTIPART: false, S3_MULTIPART_FROM_BYTES: 67_108_864 });
+    expect(problemsOf({ S3_MULTIPART_MIN_PART_BYTES: '1000' })).toEqual([
+      expect.stringContaining('S3_MULTIPART_MIN_PART_BYTES'),
+    ]);
+  });
+
   it('needs nothing on a laptop', () => {
     expect(readSettings({})).toMatchObject({
       store: 'filesystem',

@@ -1,6 +1,7 @@
+import { buffer } from 'node:stream/consumers';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import type { SignedPart } from 'bulkhead/protocol';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { BlobMultipart, BlobStore } from '../src/blobs/blob-store.ts';
 import { createS3Multipart } from '../src/blobs/s3-multipart.ts';
 import { describeBlobMultipart } from './fixtures/describe-blob-multipart.ts';
@@ -132,7 +133,7 @@ describe('large files in parts', () => {
     expect(await reconcile(ada, file)).toBe('finalized');
   });
 
-  test('a part of other bytes than its permit says is refused, and not there', async () => {
+  test('T14: a part of other bytes than its permit says is refused, and not there', async () => {
     const ada = app.user();
     const file = largeFile('a.jpg');
     const { assetId } = await reserve(ada, file);
@@ -151,7 +152,7 @@ describe('large files in parts', () => {
     await partsOf(ada).abort(assetId);
   });
 
-  test('parts that are each right do not make a file that was not promised', async () => {
+  test('T8: parts that are each right do not make a file that was not promised', async () => {
     const ada = app.user();
     const promised = largeFile('promised.jpg');
     const sent = largeFile('sent.jpg');
@@ -178,6 +179,29 @@ describe('large files in parts', () => {
     expect(await partsOf(ada).stored(assetId)).toEqual([1, 2, 3]);
     const again = [{ partNumber: 1, checksum: sha256(partOf(file, 1)) }];
     expect(codeOf(await partsOf(ada).sign(assetId, again))).toEqual([412, 'already_exists']);
+  });
+
+  test('T10: a part that is sent after finalize never turns the file into another one', async () => {
+    const ada = app.user();
+    const file = largeFile('a.jpg');
+    const { assetId, pathname } = await reserve(ada, file);
+    await partsOf(ada).begin(assetId);
+    const other = partOf(largeFile('other.jpg'), 2);
+    const signed = await partsOf(ada).sign(assetId, [{ partNumber: 2, checksum: sha256(other) }]);
+    await partsOf(ada).send(assetId, file, [1, 2, 3]);
+    expect((await ada.finalize(assetId)).status).toBe(200);
+    const status = await putPart(signed.body.parts[0], other);
+    const read = await bucket.store
+      .read(pathname)
+      .then(buffer)
+      .catch((error: Error) => error);
+    if (status === 200) {
+      // Swift takes it, and then refuses to read what is no longer the object that was made.
+      expect(inject('s3').isSwift).toBe(true);
+      expect(read).toBeInstanceOf(Error);
+    } else {
+      expect(read).toEqual(Buffer.from(file.bytes));
+    }
   });
 
   test('a server that died after it completed the upload goes on with its object', async () => {
@@ -264,7 +288,7 @@ describe('large files in parts', () => {
     expect(await unfinishedOf(pathname)).toEqual([]);
   });
 
-  test('what belongs to another user does not exist', async () => {
+  test('T9: what belongs to another user does not exist, to no call for parts', async () => {
     const [ada, eve] = [app.user(), app.user()];
     const file = largeFile('a.jpg');
     const { assetId } = await reserve(ada, file);

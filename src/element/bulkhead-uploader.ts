@@ -35,7 +35,7 @@ export class BulkheadUploader extends LitElement {
     theme: { reflect: true },
     scope: {},
     maxFileSizeBytes: { attribute: 'max-file-size-bytes', type: Number },
-    drop: {},
+    dropTarget: { attribute: 'drop-target' },
     isCompact: { attribute: 'compact', type: Boolean },
     noList: { attribute: 'no-list', type: Boolean },
     noLeaveWarning: { attribute: 'no-leave-warning', type: Boolean },
@@ -44,6 +44,7 @@ export class BulkheadUploader extends LitElement {
     filter: { state: true },
     notices: { state: true },
     isOver: { state: true },
+    isPutAway: { state: true },
     isOffline: { state: true },
     intakes: { state: true },
     tick: { state: true },
@@ -60,7 +61,7 @@ export class BulkheadUploader extends LitElement {
   /** Of the element's own uploader; null for the SDK's default. */
   declare maxFileSizeBytes: number | null;
   /** Where files may be dropped: on the `element` (default), or anywhere in the `window`. */
-  declare drop: 'element' | 'window';
+  declare dropTarget: 'element' | 'window';
   /** The drop zone is one line even while there is nothing to see below it. */
   declare isCompact: boolean;
   /** Leaves the list of files out. */
@@ -70,6 +71,8 @@ export class BulkheadUploader extends LitElement {
   declare filter: RowFilter;
   declare notices: readonly Notice[];
   declare isOver: boolean;
+  /** A person hid the progress and the list, when all was done. */
+  declare isPutAway: boolean;
   declare isOffline: boolean;
   /** Calls of `add` under way. */
   declare intakes: number;
@@ -96,13 +99,14 @@ export class BulkheadUploader extends LitElement {
     this.theme = 'auto';
     this.scope = '';
     this.maxFileSizeBytes = null;
-    this.drop = 'element';
+    this.dropTarget = 'element';
     this.isCompact = false;
     this.noList = false;
     this.noLeaveWarning = false;
     this.filter = 'all';
     this.notices = [];
     this.isOver = false;
+    this.isPutAway = false;
     this.isOffline = false;
     this.intakes = 0;
     this.tick = 0;
@@ -205,7 +209,7 @@ export class BulkheadUploader extends LitElement {
       this.#own = createOwnUploader({ endpoint, accept, maxFileSizeBytes, scope });
     }
     this.#follow(this.uploader);
-    if (changed.has('drop') || this.#endDrops === undefined) this.#takeDrops();
+    if (changed.has('dropTarget') || this.#endDrops === undefined) this.#takeDrops();
   }
 
   protected override render(): TemplateResult {
@@ -215,6 +219,7 @@ export class BulkheadUploader extends LitElement {
     const session = snapshot && readSession(snapshot);
     const hasRows = session !== undefined && session.phase !== 'none';
     const sessions = view?.uploader.sessions.getSnapshot() ?? [];
+    const isPutAway = this.isPutAway && session?.phase === 'done';
     const hasMore = hasRows || sessions.some(({ state }) => state !== 'here');
     return html`<div class="root" part="root">
       <bulkhead-uploader-zone
@@ -244,6 +249,10 @@ export class BulkheadUploader extends LitElement {
               .snapshot=${snapshot}
               .session=${session}
               .stopwatch=${view.stopwatch}
+              .isPutAway=${isPutAway}
+              .onHide=${() => {
+                this.isPutAway = true;
+              }}
               .isLooking=${this.intakes > 0}
               .isOffline=${this.isOffline}
             ></bulkhead-uploader-progress>
@@ -255,12 +264,12 @@ export class BulkheadUploader extends LitElement {
               .onShowInList=${() => this.#showFailed()}
               .onExport=${(format: 'csv' | 'json') => this.#export(format)}
             ></bulkhead-uploader-failures>
-            ${this.noList ? nothing : this.#list(view)}`
+            ${this.noList || isPutAway ? nothing : this.#list(view)}`
           : nothing
       }
       <p class="announcer" part="announcer" aria-live="polite"></p>
     </div>
-    <div class="overlay ${this.drop === 'window' ? 'is-window' : ''}" aria-hidden="true" ?hidden=${!this.isOver}>
+    <div class="overlay ${this.dropTarget === 'window' ? 'is-window' : ''}" aria-hidden="true" ?hidden=${!this.isOver}>
       <p>${strings.dropNow}</p>
     </div>`;
   }
@@ -273,6 +282,7 @@ export class BulkheadUploader extends LitElement {
     this.#leaveGuard.set(!this.noLeaveWarning && session.unsent > 0);
     this.#announce();
     if (session.phase === this.#phase) return;
+    if (session.phase !== 'done') this.isPutAway = false;
     this.#phase = session.phase;
     this.#emit('bulkhead-phase-changed', session);
   }
@@ -321,7 +331,7 @@ export class BulkheadUploader extends LitElement {
   #takeDrops(): void {
     this.#endDrops?.();
     this.#endDrops = takeDrops({
-      target: this.drop === 'window' ? window : this,
+      target: this.dropTarget === 'window' ? window : this,
       onTake: (picked) => void this.add(picked),
       onOver: (isOver) => {
         this.isOver = isOver;

@@ -83,7 +83,7 @@ export interface UploadErrorDetails {
   readonly cause?: unknown;
 }
 
-/** The one error class of the SDK. `code` says what happened; {@link classifyCode} what it means. */
+/** The one error class of the SDK. `code` says what happened; `docs/errors.md` what it means. */
 export class UploadError extends Error {
   override readonly name = 'UploadError';
   readonly code: UploadErrorCode;

@@ -5,4 +5,5 @@ export * from './multipart.ts';
 export * from './pack.ts';
 export * from './problem.ts';
 export * from './progress.ts';
+export * from './queries.ts';
 export * from './upload.ts';

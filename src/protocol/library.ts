@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { MAX_PAGE_ASSETS } from './limits.ts';
 import { fileProblemSchema } from './problem.ts';
 import { assetIdSchema, checksumSchema } from './upload.ts';
 
@@ -41,17 +40,7 @@ export const assetSchema = z.object({
 });
 export type Asset = z.infer<typeof assetSchema>;
 
-const pageLimit = z._default(
-  z.coerce.number().check(z.int(), z.minimum(1), z.maximum(MAX_PAGE_ASSETS)),
-  100,
-);
-
-/** `GET /api/assets?cursor&limit&stage`: newest first. */
-export const assetsQuerySchema = z.strictObject({
-  cursor: z.optional(z.string()),
-  limit: pageLimit,
-  stage: z.optional(assetStageSchema),
-});
+/** A page of the library. */
 export const assetsResponseSchema = z.object({
   assets: z.array(assetSchema),
   /** Pass it as `cursor` for the next page; null on the last one. */
@@ -68,16 +57,6 @@ export type SearchMode = z.infer<typeof searchModeSchema>;
 /** Why an asset was found. */
 export const searchMatchSchema = z.enum(['words', 'meaning', 'likeness']);
 export type SearchMatch = z.infer<typeof searchMatchSchema>;
-
-/** `GET /api/search?q=words&mode&limit` or `?like=<asset id>&limit`. */
-export const searchQuerySchema = z.strictObject({
-  q: z.optional(z.string().check(z.minLength(1), z.maxLength(500))),
-  like: z.optional(assetIdSchema),
-  /** Of `q`. */
-  mode: z._default(searchModeSchema, 'auto'),
-  limit: pageLimit,
-});
-export type SearchQuery = z.infer<typeof searchQuerySchema>;
 
 export const searchResponseSchema = z.object({
   results: z.array(

@@ -11,7 +11,7 @@ export const checksumSchema = z
 export const assetIdSchema = z.uuid();
 
 /** Names a file in every retry: the same id gives the same asset. Unique within the user. */
-const clientIdSchema = z.string().check(z.minLength(1), z.maxLength(128));
+export const clientIdSchema = z.string().check(z.minLength(1), z.maxLength(128));
 
 /** What the client promises about a file before it may send it. */
 export const uploadRequestSchema = z.strictObject({
@@ -25,15 +25,6 @@ export const uploadRequestSchema = z.strictObject({
   checksum: checksumSchema,
 });
 export type UploadRequest = z.infer<typeof uploadRequestSchema>;
-
-/** `GET /api/upload-url?…`: the same as one {@link uploadRequestSchema}, in a query string. */
-export const uploadUrlQuerySchema = z.strictObject({
-  clientId: z.optional(clientIdSchema),
-  filename: z.string().check(z.minLength(1)),
-  mimeType: z.string().check(z.maxLength(255)),
-  size: z.coerce.number().check(z.int(), z.minimum(0)),
-  checksum: checksumSchema,
-});
 
 /** How the store takes a large file in parts, where it does. All in bytes but `maxParts`. */
 export const multipartLimitsSchema = z.object({

@@ -1,4 +1,8 @@
-/** `bulkhead/react`: the uploader in React 18 and 19. */
+/**
+ * `bulkhead/react`: the uploader in React 18 and 19.
+ *
+ * @module bulkhead/react
+ */
 'use client';
 
 export type { ProcessingProgress, StageProgress } from './processing-progress.ts';

@@ -6,9 +6,10 @@ import { serverView, type UploadsView, viewOf } from './uploads-view.ts';
 
 const allUploads = (view: UploadsView): readonly Upload[] => view.uploads;
 
+/** All uploads, in the order they were added: the same list until one of them changes. */
+export function useUploads(uploader: Uploader): readonly Upload[];
 /**
- * Renders again when what `selector` chooses changes, and only then; at most ten times a second. Without a
- * selector: all uploads, in the order they were added.
+ * Renders again when what `selector` chooses changes, and only then; at most ten times a second.
  *
  * A list that stays fast takes `({ ids }) => ids`, and each of its rows `({ get }) => …` of its own id.
  *
@@ -20,7 +21,6 @@ const allUploads = (view: UploadsView): readonly Upload[] => view.uploads;
  * const upload = useUploads(uploader, (view) => view.get(id));
  * const { sentBytes, totalBytes } = useUploads(uploader, (view) => view.snapshot);
  */
-export function useUploads(uploader: Uploader): readonly Upload[];
 export function useUploads<T>(
   uploader: Uploader,
   selector: (view: UploadsView) => T,

@@ -12,7 +12,11 @@ export const signedFileSchema = z.strictObject({
   size: z.int().check(z.minimum(0)),
   checksum: checksumSchema,
 });
-/** A file to be given a credential without asking the API. */
+/**
+ * A file to be given a credential without asking the API.
+ *
+ * @interface
+ */
 export type SignedFile = z.input<typeof signedFileSchema>;
 
 export type InvariantOptions = Omit<InvariantCheck, 'server'>;

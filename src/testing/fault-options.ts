@@ -41,6 +41,11 @@ export const behaviourSchema = z.strictObject({
    */
   events: z._default(z.enum(['normal', 'muted', 'reversed', 'repeated']), 'normal'),
 });
+/**
+ * How the server behaves towards everyone.
+ *
+ * @interface
+ */
 export type FaultBehaviour = z.input<typeof behaviourSchema>;
 export type ResolvedBehaviour = z.output<typeof behaviourSchema>;
 
@@ -64,6 +69,11 @@ export const processingSchema = z.strictObject({
     [],
   ),
 });
+/**
+ * What becomes of finalized files.
+ *
+ * @interface
+ */
 export type FaultProcessing = z.input<typeof processingSchema>;
 export type ResolvedProcessing = z.output<typeof processingSchema>;
 
@@ -92,6 +102,11 @@ export const plainOptionsSchema = z.strictObject({
   /** What browsers are told to wait before they open a stream again. Default 200 ms. */
   streamRetryMs: z._default(ms, 200),
 });
+/**
+ * What `spawn` takes: the options that can be written as JSON.
+ *
+ * @interface
+ */
 export type FaultServerPlainOptions = z.input<typeof plainOptionsSchema>;
 
 export const serverOptionsSchema = z.extend(plainOptionsSchema, {
@@ -101,5 +116,10 @@ export const serverOptionsSchema = z.extend(plainOptionsSchema, {
     () => Date.now,
   ),
 });
+/**
+ * What `createFaultServer` takes.
+ *
+ * @interface
+ */
 export type FaultServerOptions = z.input<typeof serverOptionsSchema>;
 export type ResolvedServerOptions = z.output<typeof serverOptionsSchema>;

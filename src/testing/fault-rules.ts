@@ -93,6 +93,11 @@ export const faultRuleSchema = z.strictObject({
   /** How often the rule acts, at most. Default: without end. */
   times: z.optional(count),
 });
+/**
+ * One line of a plan.
+ *
+ * @interface
+ */
 export type FaultRule = z.input<typeof faultRuleSchema>;
 export type ResolvedFaultRule = z.output<typeof faultRuleSchema>;
 

@@ -17,9 +17,10 @@ import {
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter.ts';
 import { ApiClient } from './api-client.ts';
-import { bulkheadPut } from './bulkhead-multipart.ts';
+import type { BulkheadParts } from './bulkhead-multipart.ts';
 import { followEvents } from './event-stream.ts';
 import { uploadPack } from './upload-pack.ts';
+import { xhrPut } from './xhr-put.ts';
 
 const optionsSchema = z.strictObject({
   /** Where the server kit is mounted. Default '': the page's own origin. */
@@ -32,6 +33,11 @@ const optionsSchema = z.strictObject({
   packs: z._default(z.boolean(), true),
 });
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
+/**
+ * What `bulkheadAdapter` takes.
+ *
+ * @interface
+ */
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
 /** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
@@ -53,7 +59,19 @@ export function bulkheadAdapter(
   const baseUrl = parsed.data.baseUrl.replace(/\/$/, '');
   const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
 
-  const sending = bulkheadPut(api, runtime, MAX_CONCURRENCY);
+  let parts: Promise<BulkheadParts> | undefined;
+  /** Loaded with the first large file: most pages never have one. */
+  const inParts = () => {
+    parts ??= import('./bulkhead-multipart.ts').then(
+      ({ bulkheadParts }) => bulkheadParts(api, runtime, MAX_CONCURRENCY),
+      (cause: unknown) => {
+        parts = undefined;
+        const message = 'What sends large files could not be loaded.';
+        throw new UploadError('network_failed', message, { cause });
+      },
+    );
+    return parts;
+  };
   /** As the server said last. */
   let packLimits: PackLimits | undefined;
 
@@ -87,10 +105,15 @@ export function bulkheadAdapter(
       return answer.results.map(toCredentialResult);
     },
 
-    put: sending.put,
+    async put(request) {
+      const { multipart } = request.credential;
+      // Parts are hashed in the page, which plain http does not allow: there a file goes whole.
+      if (!multipart || !globalThis.crypto?.subtle) return xhrPut(request, runtime);
+      return (await inParts()).put(request, multipart);
+    },
 
     async abort({ assetId, multipart }) {
-      if (multipart) await sending.abort(assetId);
+      if (multipart) await (await inParts()).abort(assetId);
     },
 
     async putPack(request) {

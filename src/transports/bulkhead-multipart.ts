@@ -1,4 +1,5 @@
 import {
+  type MultipartLimits,
   multipartAbortResponseSchema,
   multipartBeginResponseSchema,
   multipartPartsResponseSchema,
@@ -7,27 +8,29 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { PutOutcome, PutRequest } from './adapter.ts';
 import type { ApiClient } from './api-client.ts';
 import { choosePartSize, createPartPool, putInParts } from './multipart-put.ts';
-import { xhrPut } from './xhr-put.ts';
 
-/** PUTs of a Bulkhead server's credentials: whole, or in parts where the server allows it. */
-export interface BulkheadPut {
-  put(request: PutRequest): Promise<PutOutcome>;
+/** Uploads to a Bulkhead server's store in parts. */
+export interface BulkheadParts {
+  /** @param limits of the credential */
+  put(request: PutRequest, limits: MultipartLimits): Promise<PutOutcome>;
   /** Forgets the parts of an upload that nobody wants any more. */
   abort(assetId: string): Promise<void>;
 }
 
 /** @param concurrency parts under way at once, of all files */
-export function bulkheadPut(api: ApiClient, runtime: Runtime, concurrency: number): BulkheadPut {
+export function bulkheadParts(
+  api: ApiClient,
+  runtime: Runtime,
+  concurrency: number,
+): BulkheadParts {
   const pool = createPartPool(concurrency);
   return {
-    async put(request) {
+    async put(request, limits) {
       const { upload, credential, body, signal, onProgress } = request;
-      // Parts are hashed in the page, which plain http does not allow: there a file goes whole.
-      if (!credential.multipart || !globalThis.crypto?.subtle) return xhrPut(request, runtime);
       const { assetId } = credential;
       const partSize = choosePartSize({
         fileBytes: upload.sizeBytes,
-        limits: credential.multipart,
+        limits,
         goodputBytesPerSecond: pool.goodputBytesPerSecond,
       });
       const begun = await api.post(

@@ -10,11 +10,15 @@ afterEach(async () => {
 
 const ROWS = 100_000;
 
-/** Nothing of them is read: nothing is started. */
+/**
+ * Nothing of them is read, because nothing is started: what the uploader asks of a File is enough. Chromium
+ * takes 20 s to make 100,000 real ones.
+ */
 function manyFiles(count: number): File[] {
+  const about = { type: 'image/jpeg', size: 1, webkitRelativePath: '' };
   return Array.from(
     { length: count },
-    (_, at) => new File(['x'], `scan-${at}.jpg`, { type: 'image/jpeg', lastModified: at }),
+    (_, at) => ({ ...about, name: `scan-${at}.jpg`, lastModified: at }) as File,
   );
 }
 

@@ -1,6 +1,8 @@
 import type { Upload, Uploader } from 'bulkhead';
 import { useUploads } from 'bulkhead/react';
 import { memo, useState } from 'react';
+import { hydrateRoot } from 'react-dom/client';
+import { renderToString } from 'react-dom/server';
 import { expect, it } from 'vitest';
 import { createFaultWorld, photo, photos } from '../support/fault-world.ts';
 import { openReactPage } from '../support/react-page.tsx';
@@ -147,5 +149,23 @@ it('nobody listens any more after the last component is gone', async () => {
   await expect.poll(() => listeners).toBe(5);
   page.unmount();
   expect(listeners).toBe(0);
+  await world.verify();
+});
+
+it('a page that has uploads already is hydrated without a mismatch, and then shows them', async () => {
+  const world = await createFaultWorld();
+  await world.upload(photos(3));
+  const List = listOf(new Map(), () => {});
+  const element = document.body.appendChild(document.createElement('main'));
+  element.innerHTML = renderToString(<List uploader={world.uploader} />);
+  expect(element.textContent).toBe('');
+  const complaints: unknown[] = [];
+  const root = hydrateRoot(element, <List uploader={world.uploader} />, {
+    onRecoverableError: (error) => complaints.push(error),
+  });
+  await expect.poll(() => element.textContent).toBe('searchable'.repeat(3));
+  expect(complaints).toEqual([]);
+  root.unmount();
+  element.remove();
   await world.verify();
 });

@@ -5,7 +5,14 @@ import type { Asset } from 'bulkhead/protocol';
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BadFile, MAX_FILE_BYTES, ODD_NAMES, writeBadFiles } from './bad-input-files.ts';
-import { type DemoPage, launchBrowser, openDemo, tileNames, whenDone } from './demo-browser.ts';
+import {
+  type DemoPage,
+  launchBrowser,
+  openDemo,
+  part,
+  tileNames,
+  whenDone,
+} from './demo-browser.ts';
 import { writePhotos } from './demo-photos.ts';
 import { buildDemo, DemoServer } from './demo-server.ts';
 
@@ -32,7 +39,7 @@ beforeAll(async () => {
   const { page } = demo;
   // All in one go, good and bad mixed, as a person selects a folder's content.
   const files = [...bad.map(({ name }) => path.join(dir, name)), ...good].sort();
-  await page.setInputFiles('[data-testid=photos-input]', files);
+  await page.setInputFiles(part('files-input'), files);
   await whenDone(page);
   assets = await page.evaluate(async () => (await (await fetch('/api/assets')).json()).assets);
 });
@@ -52,11 +59,11 @@ describe('bad input among good photos', () => {
   });
 
   it('says of each bad file what is wrong with it, in words of its own', async () => {
-    const causes = await demo.page.$$('[data-testid=cause]');
+    const causes = await demo.page.locator(part('cause')).all();
     const said: string[] = [];
     for (const cause of causes) {
-      await (await cause.$('summary'))?.click();
-      await cause.waitForSelector('[data-testid=failed-file]');
+      await cause.locator('[part~=cause-toggle]').click();
+      await cause.locator('[part~=failed-file]').first().waitFor();
       said.push((await cause.textContent()) ?? '');
     }
     expect(causes).toHaveLength(bad.length);
@@ -68,21 +75,23 @@ describe('bad input among good photos', () => {
   });
 
   it('offers no retry where trying again cannot help', async () => {
-    expect(await demo.page.$$('[data-testid=retry]')).toHaveLength(0);
-    expect(await demo.page.isVisible('[data-testid=retry-all]')).toBe(false);
+    expect(await demo.page.locator(part('retry')).count()).toBe(0);
+    expect(await demo.page.isVisible(part('retry-all'))).toBe(false);
   });
 
   it('counts in the summary what arrived and what did not', async () => {
     const { page } = demo;
     // A damaged image and one with too many pixels are found out only when they are decoded.
-    const summary = await page.textContent('[data-testid=summary]');
+    const summary = await page.textContent(part('summary'));
     expect(summary).toBe(`${GOOD_COUNT} of ${GOOD_COUNT + 2} photos are in the library`);
-    const figures = await page.textContent('[data-testid=figures]');
+    const figures = await page.textContent(part('figures'));
     expect(figures).toContain(`2 failed · ${bad.length - 2} not taken`);
   });
 
   it('shows names so that nothing in them is hidden or taken for markup', async () => {
     const { page } = demo;
+    // The gallery has the tiles in sight only, and what failed stands above it.
+    await page.evaluate(() => document.querySelector('#library')?.scrollIntoView());
     await page.waitForFunction(
       (count) => document.querySelectorAll('[data-testid=tile].is-loaded').length === count,
       GOOD_COUNT,

@@ -38,10 +38,14 @@ export async function drop(page: Page, paths: readonly string[]): Promise<void> 
   await session.detach();
 }
 
+/** A part of `<bulkhead-uploader>`: Playwright's selectors reach into its shadow root. */
+export const part = (name: string, more = ''): string =>
+  `bulkhead-uploader [part~="${name}"]${more}`;
+
 /** Waits until every accepted file has come to an end and says so in the summary. */
 export async function whenDone(page: Page): Promise<string> {
-  await page.waitForSelector('#session.is-done');
-  return (await page.textContent('[data-testid=summary]')) ?? '';
+  await page.waitForSelector(part('progress', '[data-phase=done]'));
+  return (await page.textContent(part('summary'))) ?? '';
 }
 
 /** File names of the tiles in sight, in their order. */

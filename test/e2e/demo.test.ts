@@ -8,6 +8,7 @@ import {
   drop,
   launchBrowser,
   openDemo,
+  part,
   tileNames,
   whenDone,
 } from './demo-browser.ts';
@@ -38,8 +39,6 @@ afterAll(async () => {
 const ask = (page: Page, url: string) =>
   page.evaluate(async (target) => (await fetch(target)).json(), url);
 
-const isShown = (page: Page, testId: string) => page.isVisible(`[data-testid=${testId}]`);
-
 describe('the demo', () => {
   let visitor: DemoPage;
 
@@ -59,7 +58,7 @@ describe('the demo', () => {
 
     expect(await whenDone(page)).toBe('All 12 photos are in the library');
     for (const stage of ['uploaded', 'processed', 'searchable']) {
-      expect(await page.textContent(`[data-testid=count-${stage}]`)).toBe('12/12');
+      expect(await page.textContent(part(`count-${stage}`))).toBe('12/12');
     }
     await page.waitForFunction(
       () => document.querySelectorAll('[data-testid=tile].is-loaded').length === 12,
@@ -120,11 +119,11 @@ describe('the demo', () => {
     await page.waitForFunction(
       () => document.querySelectorAll('[data-testid=tile].is-loaded').length === 12,
     );
-    expect(await isShown(page, 'session')).toBe(false);
+    expect(await page.isVisible(part('progress'))).toBe(false);
 
-    await page.setInputFiles('[data-testid=photos-input]', path.join(dir, 'holiday/day-1.jpg'));
+    await page.setInputFiles(part('files-input'), path.join(dir, 'holiday/day-1.jpg'));
     await whenDone(page);
-    expect(await page.textContent('[data-testid=figures]')).toContain('1 you already had');
+    expect(await page.textContent(part('figures'))).toContain('1 you already had');
     expect((await ask(page, '/api/processing-stats')).stats.total).toBe(12);
   });
 
@@ -197,13 +196,13 @@ describe('the demo', () => {
     });
     const files = await writePhotos(dir, ['second/one.jpg', 'second/two.jpg']);
     await writeLookAlike(files[0] ?? '', path.join(dir, 'second/three.jpg'));
-    await page.setInputFiles('[data-testid=photos-input]', path.join(dir, 'second/three.jpg'));
-    await page.waitForSelector('[data-testid=banner]');
-    expect(await page.textContent('[data-testid=banner]')).toMatch(
+    await page.setInputFiles(part('files-input'), path.join(dir, 'second/three.jpg'));
+    await page.waitForSelector(part('banner'));
+    expect(await page.textContent(part('banner'))).toMatch(
       /^Upload rate limited\. Retrying in [123] s…$/,
     );
     await whenDone(page);
-    expect(await isShown(page, 'banner')).toBe(false);
+    expect(await page.isVisible(part('banner'))).toBe(false);
     expect(calls).toBe(2);
     await page.unroute('**/api/upload-urls');
   });
@@ -217,15 +216,13 @@ describe('the demo', () => {
         : route.continue(),
     );
     await writeLookAlike(path.join(dir, NAMES[3] ?? ''), path.join(dir, 'second/unlucky.jpg'));
-    await page.setInputFiles('[data-testid=photos-input]', path.join(dir, 'second/unlucky.jpg'));
-    await page.waitForSelector('[data-testid=cause]');
-    expect(await page.textContent('[data-testid=cause]')).toMatch(
-      /object store refused.*unlucky\.jpg/,
-    );
+    await page.setInputFiles(part('files-input'), path.join(dir, 'second/unlucky.jpg'));
+    await page.waitForSelector(part('cause'));
+    expect(await page.textContent(part('cause'))).toMatch(/object store refused.*unlucky\.jpg/s);
 
     await page.unroute(isPut);
-    await page.click('[data-testid=retry-all]');
-    await page.waitForSelector('[data-testid=failures]', { state: 'hidden' });
+    await page.click(part('retry-all'));
+    await page.waitForSelector(part('failures'), { state: 'hidden' });
     await page.waitForSelector('[aria-label="Open unlucky.jpg"]');
   });
 
@@ -239,15 +236,15 @@ describe('the demo', () => {
       await route.abort().catch(() => {});
     });
     await writeLookAlike(path.join(dir, NAMES[5] ?? ''), path.join(dir, 'second/never.jpg'));
-    await page.setInputFiles('[data-testid=photos-input]', path.join(dir, 'second/never.jpg'));
-    await page.click('[data-testid=pause]');
+    await page.setInputFiles(part('files-input'), path.join(dir, 'second/never.jpg'));
+    await page.click(part('pause'));
     await page.waitForSelector('text=Paused.');
-    await page.click('[data-testid=cancel]');
-    await page.click('[data-testid=cancel-keep]');
-    await page.click('[data-testid=cancel]');
-    await page.click('[data-testid=cancel-confirm]');
+    await page.click(part('cancel'));
+    await page.click(part('cancel-keep'));
+    await page.click(part('cancel'));
+    await page.click(part('cancel-confirm'));
     await whenDone(page);
-    expect(await page.textContent('[data-testid=figures]')).toContain('1 cancelled');
+    expect(await page.textContent(part('figures'))).toContain('1 cancelled');
     for (const release of held) release();
     await page.unroute(isPut);
   });
@@ -256,7 +253,7 @@ describe('the demo', () => {
     const { page } = visitor;
     await page.reload();
     await writeLargePng(path.join(dir, 'large.png'));
-    await page.setInputFiles('[data-testid=photos-input]', path.join(dir, 'large.png'));
+    await page.setInputFiles(part('files-input'), path.join(dir, 'large.png'));
     expect(await whenDone(page)).toBe('Your photo is in the library');
   });
 

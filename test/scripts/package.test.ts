@@ -1,48 +1,23 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { build } from '../../scripts/build.mjs';
+import { type PackedPackages, packPackages } from '../support/packed-packages.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What a user of the published packages gets: only the files each package lists, in node_modules. */
+/** What a user of the published packages gets: the tarballs that npm packs, in node_modules. */
 describe('the built packages', { timeout: 60_000 }, () => {
+  let packed: PackedPackages;
   let consumer: string;
 
   beforeAll(async () => {
-    await build();
-    consumer = await mkdtemp(path.join(tmpdir(), 'bulkhead-consumer-'));
-    const modules = path.join(consumer, 'node_modules');
-    await install('', path.join(modules, 'bulkhead'));
-    await install('server', path.join(modules, '@bulkhead', 'server'));
-    await linkDependencies(modules);
+    packed = await packPackages();
+    consumer = packed.app;
   }, 120_000);
-  afterAll(() => rm(consumer, { recursive: true, force: true }));
-
-  async function install(folder: string, target: string): Promise<void> {
-    await mkdir(target, { recursive: true });
-    for (const part of ['package.json', 'dist']) {
-      await cp(path.join(root, folder, part), path.join(target, part), { recursive: true });
-    }
-  }
-
-  async function linkDependencies(modules: string): Promise<void> {
-    for (const folder of ['', 'server']) {
-      const manifest = JSON.parse(await readFile(path.join(root, folder, 'package.json'), 'utf8'));
-      // Types of Node are a user's own; the server kit's public types name some of them.
-      for (const name of [...Object.keys(manifest.dependencies ?? {}), '@types/node']) {
-        const target = path.join(modules, name);
-        await mkdir(path.dirname(target), { recursive: true });
-        await symlink(path.join(root, 'node_modules', name), target).catch((error) => {
-          if (error.code !== 'EEXIST') throw error;
-        });
-      }
-    }
-  }
+  afterAll(() => packed?.remove());
 
   async function run(command: string, args: string[]): Promise<{ code: number; output: string }> {
     const child = spawn(command, args, { cwd: consumer });
@@ -57,7 +32,14 @@ describe('the built packages', { timeout: 60_000 }, () => {
   }
 
   it.each([
-    ...['bulkhead', 'bulkhead/protocol', 'bulkhead/testing', 'bulkhead/testing/client'],
+    ...[
+      'bulkhead',
+      'bulkhead/protocol',
+      'bulkhead/react',
+      'bulkhead/element',
+      'bulkhead/testing',
+      'bulkhead/testing/client',
+    ],
     ...[
       'bulkhead/s3',
       'bulkhead/vercel-blob',
@@ -137,11 +119,15 @@ describe('the built packages', { timeout: 60_000 }, () => {
     { module: 'nodenext', moduleResolution: 'nodenext', file: 'esm.mts' },
     { module: 'nodenext', moduleResolution: 'nodenext', file: 'cjs.cts' },
     { module: 'node16', moduleResolution: 'node16', file: 'node16.mts' },
+    { module: 'node16', moduleResolution: 'node16', file: 'node16.cts' },
   ])(
     'types of bulkhead hold in a strict project: $moduleResolution, $file',
     async ({ file, ...options }) => {
       const source = `import { createUploader } from 'bulkhead';
       import { PROBLEMS, type Asset } from 'bulkhead/protocol';
+      import { useUploads } from 'bulkhead/react';
+      export const hook: typeof useUploads = useUploads;
+      import { type BulkheadUploader, englishStrings } from 'bulkhead/element';
       import { createFaultServer, type FaultRule } from 'bulkhead/testing';
       import { connectFaultServer } from 'bulkhead/testing/client';
       export const rule: FaultRule = { match: { route: 'put' }, at: 'body:1', do: 'reset' };
@@ -151,6 +137,12 @@ describe('the built packages', { timeout: 60_000 }, () => {
       // @ts-expect-error: there is no such fault
       export const wrongRule: FaultRule = { do: 'explode' };
       export const create: typeof createUploader = createUploader;
+      export const retry: string = englishStrings().retry;
+      document.querySelector('bulkhead-uploader')?.addEventListener('bulkhead-added', (event) => {
+        const added: number = event.detail.added;
+        const element: BulkheadUploader | null = document.querySelector('bulkhead-uploader');
+        console.log(added, element?.uploader?.getSnapshot().total);
+      });
       export const status: 429 = PROBLEMS.rate_limited.status;
       export const stage: Asset['stage'] = 'searchable';
       // @ts-expect-error: were the types not found, everything would be any

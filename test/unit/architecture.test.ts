@@ -119,6 +119,15 @@ describe('the layers', () => {
     }
   });
 
+  it('let nothing import React but its own folder, which nothing imports', () => {
+    for (const path of sources('src').filter((source) => !source.startsWith('src/react/'))) {
+      const targets = imports(path).filter(
+        (target) => target.startsWith('src/react/') || /^react(\/|-dom|$)/.test(target),
+      );
+      expect(targets, path).toEqual([]);
+    }
+  });
+
   it('let nothing that ships to pages import what is for tests', () => {
     for (const path of sources('src').filter((source) => !source.startsWith('src/testing/'))) {
       const forTests = imports(path).filter((target) => target.startsWith('src/testing/'));

@@ -75,6 +75,19 @@ describe('the way of an upload', () => {
     uploader.destroy();
   });
 
+  it('has the file of an upload at hand for a preview until it is stored', async () => {
+    const world = createWorld({}, { autoStart: false });
+    const [file] = textFiles(1);
+    await world.uploader.add(file ? [file] : []);
+    const [upload] = [...world.uploader.uploads()];
+    expect(world.uploader.fileOf(upload?.id ?? '')).toBe(file);
+    expect(world.uploader.fileOf('nobody')).toBeUndefined();
+    world.uploader.start();
+    await world.finish();
+    expect(world.uploader.fileOf(upload?.id ?? '')).toBeUndefined();
+    expectInvariants(world);
+  });
+
   it('keeps the snapshot the same object until something changed', async () => {
     const world = createWorld();
     const before = world.uploader.getSnapshot();

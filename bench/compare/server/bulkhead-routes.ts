@@ -18,7 +18,7 @@ import type { Exchange, RunWorld } from './exchange.ts';
 import { FormCounter, FormError } from './form-counter.ts';
 
 /** Packs as a server of ours may take them. */
-const PACK_LIMITS: PackLimits = {
+export const PACK_LIMITS: PackLimits = {
   maxFiles: 200,
   maxBytes: 8 * 1024 * 1024,
   maxFileBytes: 64 * 1024,

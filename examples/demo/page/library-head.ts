@@ -1,10 +1,10 @@
+import { visibleName } from 'bulkhead/element';
 import type { Stats } from 'bulkhead/protocol';
 import { byId, element, setText, show } from './dom.ts';
 import { formatCount, formatCounted } from './format.ts';
 import { icon } from './icons.ts';
 import { MAX_FOUND } from './library-api.ts';
 import type { LibraryItem } from './library-item.ts';
-import { visibleName } from './visible-name.ts';
 
 /** What the gallery shows. */
 export type LibraryMode =

@@ -1,10 +1,10 @@
+import { visibleName } from 'bulkhead/element';
 import { PROBLEMS } from 'bulkhead/protocol';
 import { element, setText, show } from './dom.ts';
 import { formatBytes, formatDate } from './format.ts';
 import { icon } from './icons.ts';
 import type { LibraryItem } from './library-item.ts';
 import { problemWords } from './problem-words.ts';
-import { visibleName } from './visible-name.ts';
 
 const STAGE_WORDS = {
   processing: 'Uploaded, being processed',

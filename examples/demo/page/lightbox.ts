@@ -1,3 +1,4 @@
+import { visibleName } from 'bulkhead/element';
 import { byId, element, setText, show } from './dom.ts';
 import { formatCount } from './format.ts';
 import { icon } from './icons.ts';
@@ -5,7 +6,6 @@ import type { LibraryItem } from './library-item.ts';
 import { createFacts } from './lightbox-facts.ts';
 import { createStage } from './lightbox-stage.ts';
 import { createSimilar } from './similar.ts';
-import { visibleName } from './visible-name.ts';
 
 export interface LightboxOptions {
   /** What the gallery shows now, in its order. */

@@ -1,14 +1,11 @@
 import { bulkheadAdapter, createUploader, type Uploader } from 'bulkhead';
+import 'bulkhead/element';
 import { byId, setText } from './dom.ts';
-import { connectDropZone, type Picked } from './drop-zone.ts';
-import { connectFailures } from './failures.ts';
-import { formatBytes, formatCounted } from './format.ts';
-import { guardLeaving } from './leave-guard.ts';
+import { formatBytes } from './format.ts';
 import { connectLibrary } from './library.ts';
-import { connectProgress } from './progress.ts';
-import { connectSessions } from './sessions.ts';
+import { connectOverall } from './overall.ts';
 import { connectTheme } from './theme.ts';
-import { createToast } from './toast.ts';
+import { photoWords } from './words.ts';
 
 declare global {
   interface Window {
@@ -37,15 +34,24 @@ const uploader = createUploader({
 });
 window.bulkhead = { uploader };
 
-connectTheme(byId('theme', HTMLButtonElement));
-const toast = createToast();
+const element = document.querySelector('bulkhead-uploader');
+if (element === null) throw new Error('index.html has no <bulkhead-uploader>');
+element.strings = photoWords;
+const limit = formatBytes(maxFileSizeBytes).replace(' ', '\u00a0');
+setText(byId('limits'), `JPEG, PNG, WebP, AVIF or GIF, up to ${limit} each.`);
+
+connectTheme(byId('theme', HTMLButtonElement), (theme) => {
+  element.theme = theme;
+});
 let isInSession = false;
 let photosKnown: number | undefined;
 
 /** The drop zone fills the page only while there is nothing else to show. */
 function arrange(): void {
   if (photosKnown === undefined && !isInSession) return;
-  document.body.classList.toggle('is-first-visit', photosKnown === 0 && !isInSession);
+  const isFirstVisit = photosKnown === 0 && !isInSession;
+  document.body.classList.toggle('is-first-visit', isFirstVisit);
+  if (element) element.isCompact = !isFirstVisit;
   delete document.body.dataset.starting;
 }
 
@@ -54,41 +60,12 @@ const library = connectLibrary(uploader, (stats, shown) => {
   photosKnown = Math.max(stats?.total ?? 0, shown);
   arrange();
 });
-const progress = connectProgress(uploader, ({ phase }) => {
+element.addEventListener('bulkhead-phase-changed', ({ detail: { phase } }) => {
   isInSession = phase !== 'none';
   arrange();
   library.expect(phase === 'uploading' || phase === 'processing');
 });
-connectSessions(uploader, toast);
-connectFailures(uploader);
-connectDropZone((picked) => void take(picked));
-guardLeaving(uploader);
-const limit = formatBytes(maxFileSizeBytes).replace(' ', '\u00a0');
-setText(byId('limits'), `JPEG, PNG, WebP, AVIF or GIF, up to ${limit} each.`);
+connectOverall(uploader);
+element.uploader = uploader;
 // A server that does not answer must not leave the page blank.
 window.setTimeout(() => delete document.body.dataset.starting, 600);
-
-let intakes = 0;
-
-async function take(picked: Picked): Promise<void> {
-  intakes += 1;
-  // Called before anything is awaited: a drop's DataTransfer is empty afterwards.
-  const adding = uploader.add(picked);
-  progress.finding(true);
-  try {
-    const { added, refused, repeated } = await adding;
-    if (repeated > 0) {
-      toast(
-        `${formatCounted(repeated, 'file')} had been added before and ${repeated === 1 ? 'was' : 'were'} left out.`,
-      );
-    } else if (added + refused === 0) {
-      toast('There were no files in that.');
-    }
-  } catch (error) {
-    reportError(error);
-    toast('That could not be read. Try the buttons instead.');
-  } finally {
-    intakes -= 1;
-    progress.finding(intakes > 0);
-  }
-}

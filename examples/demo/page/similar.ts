@@ -1,7 +1,7 @@
+import { visibleName } from 'bulkhead/element';
 import { debounced, element, setText, show } from './dom.ts';
 import { formatPercent } from './format.ts';
 import type { LibraryItem } from './library-item.ts';
-import { visibleName } from './visible-name.ts';
 
 const COUNT = 6;
 /** Someone leafing through photos does not look at each one's likenesses. */

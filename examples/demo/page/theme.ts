@@ -3,8 +3,13 @@ const storageKey = 'bulkhead-theme';
 /**
  * The page follows the system's light or dark setting until the button is pressed; after that this
  * browser remembers the choice. Colours are `light-dark()` pairs, so only `color-scheme` changes.
+ *
+ * @param onTheme told what holds, now and whenever it changes
  */
-export function connectTheme(button: HTMLButtonElement): void {
+export function connectTheme(
+  button: HTMLButtonElement,
+  onTheme: (theme: 'light' | 'dark') => void,
+): void {
   const systemDark = window.matchMedia('(prefers-color-scheme: dark)');
   const root = document.documentElement;
   const current = (): 'light' | 'dark' => {
@@ -13,6 +18,7 @@ export function connectTheme(button: HTMLButtonElement): void {
     return systemDark.matches ? 'dark' : 'light';
   };
   const label = (): void => {
+    onTheme(current());
     button.setAttribute(
       'aria-label',
       current() === 'dark' ? 'Use light colours' : 'Use dark colours',

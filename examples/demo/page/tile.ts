@@ -1,9 +1,9 @@
+import { visibleName } from 'bulkhead/element';
 import { element, setText } from './dom.ts';
 import { formatPercent } from './format.ts';
 import { icon } from './icons.ts';
 import type { LibraryItem } from './library-item.ts';
 import type { GridTile } from './virtual-grid.ts';
-import { visibleName } from './visible-name.ts';
 
 export interface TileHandlers {
   open(id: string): void;

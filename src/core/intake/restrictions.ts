@@ -18,6 +18,11 @@ export const restrictionsSchema = z.strictObject({
   allowedTypes: z.optional(z.array(z.string())),
 });
 export type Restrictions = z.output<typeof restrictionsSchema>;
+/**
+ * What may be added.
+ *
+ * @interface
+ */
 export type RestrictionsInput = z.input<typeof restrictionsSchema>;
 
 const EXTENSION_TYPES: Readonly<Record<string, string>> = {

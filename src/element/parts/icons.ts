@@ -28,9 +28,8 @@ export type IconName = keyof typeof PATHS;
 
 /** An inline SVG; decorative, so hidden from screen readers: the words beside it say the same. */
 export function icon(name: IconName): TemplateResult {
-  return html`<svg class="icon icon-${name}" viewBox="0 0 24 24" aria-hidden="true">
-    ${PATHS[name].map((d) => svg`<path d=${d} />`)}
-  </svg>`;
+  const paths = PATHS[name].map((d) => svg`<path d=${d} />`);
+  return html`<svg class="icon icon-${name}" viewBox="0 0 24 24" aria-hidden="true">${paths}</svg>`;
 }
 
 /** Three photos, fanned: what the drop zone is for. */

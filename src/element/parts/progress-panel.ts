@@ -19,7 +19,8 @@ export class ProgressPanel extends PartElement {
     isLooking: { attribute: false },
     isOffline: { attribute: false },
     isAsking: { state: true },
-    isHidden: { state: true },
+    isPutAway: { attribute: false },
+    onHide: { attribute: false },
   };
   declare uploader: Uploader;
   declare snapshot: Snapshot;
@@ -30,7 +31,8 @@ export class ProgressPanel extends PartElement {
   declare isOffline: boolean;
   declare isAsking: boolean;
   /** A person put it away, when all was done. */
-  declare isHidden: boolean;
+  declare isPutAway: boolean;
+  declare onHide: () => void;
   /** What takes the place of a button that was pressed: the focus goes there once it is. */
   #focusNext: string | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
@@ -38,7 +40,6 @@ export class ProgressPanel extends PartElement {
   constructor() {
     super();
     this.isAsking = false;
-    this.isHidden = false;
   }
 
   override disconnectedCallback(): void {
@@ -47,16 +48,14 @@ export class ProgressPanel extends PartElement {
   }
 
   protected override willUpdate(): void {
-    const { phase, unsent } = this.session;
-    if (phase !== 'done') this.isHidden = false;
-    if (unsent === 0) this.isAsking = false;
+    if (this.session.unsent === 0) this.isAsking = false;
     this.#tick(this.snapshot.wait !== null);
   }
 
   protected override render(): TemplateResult | typeof nothing {
     const { session, strings } = this;
     const { phase, total } = session;
-    if (this.isHidden || (phase === 'none' && !this.isLooking)) return nothing;
+    if (this.isPutAway || (phase === 'none' && !this.isLooking)) return nothing;
     const isDone = phase === 'done';
     const classes = [
       isDone ? 'is-done' : '',
@@ -184,9 +183,7 @@ export class ProgressPanel extends PartElement {
       class="icon-button"
       part="icon-button hide"
       aria-label=${strings.hide}
-      @click=${() => {
-        this.isHidden = true;
-      }}
+      @click=${this.onHide}
     >
       ${icon('close')}
     </button>`;

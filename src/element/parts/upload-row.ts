@@ -25,7 +25,7 @@ export class UploadRow extends PartElement {
     thumbnails: { attribute: false },
     serverUrl: { attribute: false },
     localUrl: { state: true },
-    brokenUrl: { state: true },
+    broken: { state: true },
   };
   declare uploader: Uploader;
   declare upload: Upload;
@@ -39,8 +39,14 @@ export class UploadRow extends PartElement {
   declare thumbnails: Thumbnails;
   declare serverUrl: string | undefined;
   declare localUrl: string | undefined;
-  declare brokenUrl: string | undefined;
+  /** URLs that did not load: a server's that expired, a file that is no image after all. */
+  declare broken: readonly string[];
   #settle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    super();
+    this.broken = [];
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -118,15 +124,15 @@ export class UploadRow extends PartElement {
     act();
   }
 
+  /** The server's picture where it loads, else the file itself. */
   #shown(): string | undefined {
-    const { serverUrl, brokenUrl } = this;
-    if (serverUrl !== undefined && serverUrl !== brokenUrl) return serverUrl;
-    return this.localUrl;
+    const urls = [this.serverUrl, this.localUrl];
+    return urls.find((url) => url !== undefined && !this.broken.includes(url));
   }
 
   #picture(): TemplateResult {
     const url = this.#shown();
-    if (url === undefined || url === this.brokenUrl) {
+    if (url === undefined) {
       return icon(this.upload.mimeType.startsWith('image/') ? 'image' : 'file');
     }
     return html`<img
@@ -138,7 +144,7 @@ export class UploadRow extends PartElement {
       draggable="false"
       @load=${() => this.#loaded(url)}
       @error=${() => {
-        this.brokenUrl = url;
+        this.broken = [...this.broken, url];
       }}
     />`;
   }

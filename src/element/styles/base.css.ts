@@ -39,6 +39,7 @@ export const base = css`
   }
 
   bulkhead-uploader-zone,
+  bulkhead-uploader-notices,
   bulkhead-uploader-sessions,
   bulkhead-uploader-session,
   bulkhead-uploader-progress,
@@ -52,9 +53,13 @@ export const base = css`
   }
 
   /* A part without anything to show takes no gap. */
-  .root > :not(:has(> *)):not(.announcer),
-  bulkhead-uploader-notices:not(:has(.notice)) {
+  .root > :not(:has(> *)):not(.announcer) {
     display: contents;
+  }
+
+  /* The empty region has to be there for screen readers. */
+  bulkhead-uploader-notices:not(:has(.notice)) {
+    position: absolute;
   }
 
   .panel {
@@ -213,7 +218,7 @@ export const base = css`
     display: flex;
     align-items: center;
     gap: 10px;
-    padding: 5px 8px 5px 18px;
+    padding-block: 5px;
     padding-inline: 18px 8px;
     border: 1px solid var(--_line);
     border-radius: calc(var(--_radius) - 4px);

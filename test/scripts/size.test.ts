@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { budgetTable, measure, quotedTable } from '../../scripts/size.mjs';
+
+const { sizes, core } = await measure();
+
+it.each(sizes)('$what: at most $budgetKiB KiB gzipped', ({ kiB, budgetKiB }) => {
+  expect(kiB).toBeGreaterThan(0);
+  expect(kiB).toBeLessThanOrEqual(budgetKiB);
+});
+
+it('no budget is so wide that a tenth could be added unseen', () => {
+  for (const { what, kiB, budgetKiB } of sizes) {
+    // Small ones have half a KiB at least.
+    expect(budgetKiB - kiB, what).toBeLessThan(Math.max(budgetKiB / 10, 0.5));
+  }
+});
+
+it('a page does not wait for what only some pages need', () => {
+  expect(Object.keys(core.lazyKiB).sort()).toEqual([
+    'src/hashing/sha256-js.ts',
+    'src/hashing/sha256-wasm.ts',
+    'src/storage/indexed-db-journal.ts',
+    'src/storage/lease-locks.ts',
+  ]);
+  for (const name of ['hash-wasm', '@noble/hashes', 'idb', 'src/testing', 'src/react']) {
+    expect(Object.keys(core.parts).filter((part) => part.startsWith(name))).toEqual([]);
+  }
+});
+
+it('README.md quotes the budgets', () => expect(quotedTable()).toBe(budgetTable()));
