@@ -44,9 +44,7 @@ export const EXAMPLES = {
     // What the page names.
     apiPort: 3000,
     processes: (world) => [
-      kit(world, 'getting-started', {
-        BULKHEAD_ALLOWED_ORIGINS: `http://localhost:${world.ports.page}`,
-      }),
+      kit(world, 'getting-started', { PAGE_ORIGIN: `http://localhost:${world.ports.page}` }),
       vite(world, 'getting-started'),
     ],
   },

@@ -1,6 +1,4 @@
-import { chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
 import { freePort } from '../../scripts/services.mjs';
 import { Example } from './example-runner.ts';
 
@@ -10,15 +8,10 @@ let api: string;
 beforeAll(async () => {
   const port = await freePort();
   api = `http://localhost:${port}`;
-  const executablePath = findChromium();
   example = await Example.start('getting-started', {
     env: { API_PORT: String(port) },
     // The page says port 3000, which somebody else may use on this machine.
-    browser: () =>
-      chromium.launch({
-        args: [...CHROMIUM_FLAGS, `--host-resolver-rules=MAP localhost:3000 localhost:${port}`],
-        ...(executablePath ? { executablePath } : {}),
-      }),
+    redirect: { from: 'http://localhost:3000', to: api },
   });
 });
 afterAll(() => example?.stop());
@@ -29,8 +22,10 @@ describe('docs/getting-started.md', () => {
     const photos = await example.photos();
     await page.getByLabel('Photos').setInputFiles(photos);
     await expect
-      .poll(() => page.getByRole('status').textContent(), { timeout: 60_000 })
-      .toBe('Uploaded 5, processed 5, searchable 5 of 5');
+      .poll(async () => [await page.getByRole('status').textContent(), complaints], {
+        timeout: 30_000,
+      })
+      .toEqual(['Uploaded 5, processed 5, searchable 5 of 5', []]);
 
     const puts: string[] = [];
     page.on('request', (request) => {

@@ -12,6 +12,20 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const START_MS = 90_000;
 const STOP_MS = 10_000;
 
+export interface ExampleOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** An origin that the page names, and where its requests go instead. */
+  readonly redirect?: { readonly from: string; readonly to: string } | undefined;
+}
+
+interface ExampleParts {
+  readonly url: string;
+  readonly dir: string;
+  readonly browser: Browser;
+  readonly child: ChildProcess;
+  readonly redirect: ExampleOptions['redirect'];
+}
+
 /** An example as `npm run example <name>` starts it, on free ports and with data of its own, and a browser. */
 export class Example {
   readonly url: string;
@@ -19,19 +33,17 @@ export class Example {
   readonly dir: string;
   readonly browser: Browser;
   readonly #child: ChildProcess;
+  readonly #redirect: ExampleOptions['redirect'];
 
-  private constructor(parts: { url: string; dir: string; browser: Browser; child: ChildProcess }) {
+  private constructor(parts: ExampleParts) {
     this.url = parts.url;
     this.dir = parts.dir;
     this.browser = parts.browser;
     this.#child = parts.child;
+    this.#redirect = parts.redirect;
   }
 
-  static async start(
-    name: string,
-    options: { env?: Record<string, string>; browser?: () => Promise<Browser> } = {},
-  ): Promise<Example> {
-    const { env = {}, browser: launch = launchBrowser } = options;
+  static async start(name: string, { env = {}, redirect }: ExampleOptions = {}): Promise<Example> {
     const dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-example-'));
     const child = spawn(process.execPath, ['scripts/example.mjs', name], {
       cwd: ROOT,
@@ -39,8 +51,8 @@ export class Example {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     try {
-      const [url, browser] = await Promise.all([readyUrl(child, name), launch()]);
-      return new Example({ url, dir, browser, child });
+      const [url, browser] = await Promise.all([readyUrl(child, name), launchBrowser()]);
+      return new Example({ url, dir, browser, child, redirect });
     } catch (error) {
       child.kill('SIGTERM');
       await rm(dir, { recursive: true, force: true });
@@ -58,6 +70,12 @@ export class Example {
       if (message.type() !== 'error' || message.location().url.endsWith('/favicon.ico')) return;
       complaints.push(message.text());
     });
+    if (this.#redirect) {
+      const { from, to } = this.#redirect;
+      await page.route(`${from}/**`, (route) =>
+        route.continue({ url: route.request().url().replace(from, to) }),
+      );
+    }
     await page.goto(this.url);
     return { page, complaints };
   }

@@ -8,6 +8,8 @@ import { codeBlocks } from '../support/markdown.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** The kit's own words for a package that has no types. */
 const UNTYPED = path.join(ROOT, 'server/src/images/heic-decode.d.ts');
+/** The compiler on a busy machine. */
+const TSC_MS = 120_000;
 const PAGES = ['recipes', 'troubleshooting', 'errors', 'concepts'];
 
 /** What the pages take for granted: an uploader, an adapter, and an application around them. */
@@ -64,9 +66,13 @@ async function check(pages: readonly string[]): Promise<string[]> {
 }
 
 describe('the code in the documentation', () => {
-  it(`of ${PAGES.join(', ')} fits the types of the packages`, async () => {
-    expect(await check(PAGES)).toEqual([]);
-  });
+  it(
+    `of ${PAGES.join(', ')} fits the types of the packages`,
+    async () => {
+      expect(await check(PAGES)).toEqual([]);
+    },
+    TSC_MS,
+  );
 
   it.each([
     ['html', 'index.html'],
