@@ -30,6 +30,7 @@ const IN_EVERY_BROWSER = [
   'test/browser/hash-*.test.ts',
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-*.test.ts',
+  'test/browser/engine-support.test.ts',
 ];
 
 const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
@@ -76,11 +77,7 @@ const webkitProject = {
   test: {
     name: 'webkit',
     testTimeout: 30_000,
-    include: [
-      ...IN_EVERY_BROWSER,
-      'test/browser/diagnosis.test.ts',
-      'test/browser/packs.test.ts',
-    ],
+    include: [...IN_EVERY_BROWSER, 'test/browser/diagnosis.test.ts', 'test/browser/packs.test.ts'],
     exclude: IN_CHROMIUM_ONLY,
     globalSetup: BROWSER_SETUP,
     browser: {
@@ -88,7 +85,7 @@ const webkitProject = {
       headless: true,
       screenshotFailures: false,
       provider: webkitGtk(),
-      instances: [{ browser: 'webkitgtk', name: 'webkit' }],
+      instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
     },
   },
 };

@@ -10,6 +10,9 @@ export interface WebKit {
 /** Names of Debian's and Ubuntu's packages. */
 export const WEBKIT_PACKAGES: readonly string[];
 
+/** What is said where there is no WebKitGTK. */
+export const WEBKIT_LEFT_OUT: string;
+
 /** The WebKitGTK to use, or `undefined` when the machine lacks a part of it. */
 export function findWebKit(options?: {
   env?: Record<string, string | undefined>;

@@ -14,6 +14,12 @@ export const WEBKIT_PACKAGES = [
   'xvfb',
 ];
 
+/** What setup says, and what `npm test` ends with, where there is none. */
+export const WEBKIT_LEFT_OUT =
+  'Left out: the tests in WebKitGTK (project webkit), which is not installed here. ' +
+  'On Debian or Ubuntu: apt-get install ' +
+  WEBKIT_PACKAGES.join(' ');
+
 /** The system's own Python, which has the bindings; another may come first on PATH. */
 const PYTHON = ['/usr/bin/python3'];
 const PROBE = `

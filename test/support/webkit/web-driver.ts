@@ -15,7 +15,11 @@ export class WebDriverSession {
   }
 
   /** @param binary what the driver starts, with `args`; both are WebKitWebDriver's own capabilities. */
-  static async create(driverUrl: string, binary: string, args: string[]): Promise<WebDriverSession> {
+  static async create(
+    driverUrl: string,
+    binary: string,
+    args: string[],
+  ): Promise<WebDriverSession> {
     const alwaysMatch = { 'webkitgtk:browserOptions': { binary, args } };
     const { sessionId, capabilities } = await call<{
       sessionId: string;
@@ -49,11 +53,17 @@ export async function isReady(driverUrl: string): Promise<boolean> {
 async function call<Value>(method: string, url: string, body?: object): Promise<Value> {
   const response = await fetch(url, {
     method,
-    ...(body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {}),
+    ...(body
+      ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+      : {}),
   });
-  const { value } = (await response.json()) as { value: Value & { error: string; message: string } };
+  const { value } = (await response.json()) as {
+    value: Value & { error: string; message: string };
+  };
   if (!response.ok) {
-    throw new WebDriverError(`${method} ${new URL(url).pathname}: ${value.error}: ${value.message}`);
+    throw new WebDriverError(
+      `${method} ${new URL(url).pathname}: ${value.error}: ${value.message}`,
+    );
   }
   return value;
 }

@@ -67,7 +67,16 @@ export class WebKitBrowser {
     const found = findWebKit();
     if (!found) throw new Error('There is no WebKitGTK: CONTRIBUTING.md says what it takes');
     const screen = this.#spawn(found.xvfb, [
-      ...['-displayfd', '3', '-screen', '0', `${WINDOW_PX.width}x${WINDOW_PX.height}x24`, '-nolisten', 'tcp', '-noreset'],
+      ...[
+        '-displayfd',
+        '3',
+        '-screen',
+        '0',
+        `${WINDOW_PX.width}x${WINDOW_PX.height}x24`,
+        '-nolisten',
+        'tcp',
+        '-noreset',
+      ],
     ]);
     const display = await firstLine(screen, screen.stdio[3] as Readable, 'Xvfb');
 

@@ -13,6 +13,12 @@ declare module 'vitest/browser' {
   }
 }
 
+declare module 'vitest/node' {
+  interface _BrowserNames {
+    webkitgtk: 'webkitgtk';
+  }
+}
+
 /**
  * Lets Vitest's browser mode run in WebKitGTK: opens the page that runs the tests, and nothing else. Tests there
  * act on their own document; what `vitest/browser` does from outside (clicks, screenshots, CDP) is refused by
