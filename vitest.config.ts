@@ -3,6 +3,8 @@ import { compile } from 'svelte/compiler';
 import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
 import { findFirefox } from './scripts/firefox.mjs';
+import { findWebKit } from './scripts/webkit.mjs';
+import { webkitGtk } from './test/support/webkit/webkit-provider.ts';
 
 // Tests run the sources of all packages, never what was built last.
 const conditions = ['bulkhead-source'];
@@ -28,7 +30,13 @@ const IN_EVERY_BROWSER = [
   'test/browser/hash-*.test.ts',
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-*.test.ts',
+  'test/browser/engine-support.test.ts',
 ];
+
+const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
+
+/** By the Chrome DevTools Protocol. */
+const IN_CHROMIUM_ONLY = ['test/browser/journal-quota.test.ts'];
 
 /** The one Svelte component, of docs/frameworks.md. */
 const svelte = {
@@ -61,6 +69,26 @@ function serverProject(engine: 'pglite' | 'postgres') {
     },
   };
 }
+
+/** A project has one provider, and Playwright drives only a WebKit of its own. */
+const webkitProject = {
+  resolve,
+  environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
+  test: {
+    name: 'webkit',
+    testTimeout: 30_000,
+    include: [...IN_EVERY_BROWSER, 'test/browser/diagnosis.test.ts', 'test/browser/packs.test.ts'],
+    exclude: IN_CHROMIUM_ONLY,
+    globalSetup: BROWSER_SETUP,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: webkitGtk(),
+      instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
+    },
+  },
+};
 
 export default defineConfig({
   test: {
@@ -110,7 +138,7 @@ export default defineConfig({
           name: 'browser',
           testTimeout: 30_000,
           include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
-          globalSetup: ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'],
+          globalSetup: BROWSER_SETUP,
           browser: {
             enabled: true,
             headless: true,
@@ -126,8 +154,7 @@ export default defineConfig({
               {
                 browser: 'firefox',
                 include: IN_EVERY_BROWSER,
-                // By the Chrome DevTools Protocol.
-                exclude: ['test/browser/journal-quota.test.ts'],
+                exclude: IN_CHROMIUM_ONLY,
                 provider: playwright({
                   launchOptions: {
                     channel: 'moz-firefox',
@@ -139,6 +166,8 @@ export default defineConfig({
           },
         },
       },
+      // Where there is no WebKitGTK, setup and `npm test` say that this project is left out.
+      ...(findWebKit() ? [webkitProject] : []),
       {
         resolve,
         ssr,

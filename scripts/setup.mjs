@@ -4,7 +4,7 @@
  *
  *   node scripts/setup.mjs             dependencies
  *   node scripts/setup.mjs --browser   and a Chromium, for whatever drives a page
- *   node scripts/setup.mjs --tests     and what else the tests need: Firefox, PostgreSQL, Redis, Swift
+ *   node scripts/setup.mjs --tests     and what else the tests need: Firefox, WebKitGTK, PostgreSQL, Redis, Swift
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,6 +15,7 @@ import { findChromium } from './chromium.mjs';
 import { findFirefox } from './firefox.mjs';
 import { findPostgres, findRedis, isListening } from './services.mjs';
 import { ensureSwift, findSwift } from './swift.mjs';
+import { findWebKit, WEBKIT_LEFT_OUT, WEBKIT_PACKAGES } from './webkit.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = path.join(root, 'node_modules');
@@ -49,6 +50,7 @@ try {
   if (isForTests || process.argv.includes('--browser')) await installBrowser(CHROMIUM);
   if (isForTests) {
     await installBrowser(FIREFOX);
+    await installWebKit();
     await installService({
       name: 'PostgreSQL',
       debianPackage: 'postgresql',
@@ -143,6 +145,18 @@ async function installBrowser({ name, debianPackage, download, find, variable })
   if (!find()) throw new Error(`There is no ${name}.\n${advice}`);
 }
 
+/** The one engine that not every machine can have: without it, its tests are left out by name. */
+async function installWebKit() {
+  if (findWebKit()) return;
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && existsSync('/usr/bin/apt-get')) {
+    await updatePackageList();
+    const { code } = await run('apt-cache', ['show', ...WEBKIT_PACKAGES]);
+    if (code === 0) await installPackage('WebKitGTK', ...WEBKIT_PACKAGES);
+  }
+  if (!findWebKit()) console.log(WEBKIT_LEFT_OUT);
+}
+
 /** One that runs is used; else its programs are needed, and the tests start it themselves. */
 async function installService({ name, debianPackage, find, variable, port }) {
   if (process.env[variable] || find() || (await isListening(port))) return;
@@ -157,14 +171,14 @@ async function installService({ name, debianPackage, find, variable, port }) {
   }
 }
 
-async function installPackage(name, debianPackage) {
+async function installPackage(name, ...debianPackages) {
   await updatePackageList();
-  await step(`Installing ${name} (apt-get install ${debianPackage})`, 'apt-get', [
+  await step(`Installing ${name} (apt-get install ${debianPackages.join(' ')})`, 'apt-get', [
     'install',
     '-y',
     '-qq',
     '--no-install-recommends',
-    debianPackage,
+    ...debianPackages,
   ]);
 }
 

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BuildError, build } from './build.mjs';
+import { findWebKit, WEBKIT_LEFT_OUT } from './webkit.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const load = ['bench/load/run.ts', '--size', '256k'];
@@ -52,6 +53,7 @@ if (isInterrupted) {
   console.log('\nInterrupted: the rest was not run');
 }
 
+if (names.includes('vitest') && !findWebKit()) console.log(`\n${WEBKIT_LEFT_OUT}`);
 const skipped = totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`;
 console.log(`\n${totals.passed} passed, ${totals.failed} failed${skipped}`);
 process.exitCode = totals.failed === 0 ? 0 : 1;

@@ -4,6 +4,7 @@ import {
   openIndexedDbJournal,
 } from '../../src/storage/indexed-db-journal.ts';
 import type { Journal } from '../../src/storage/journal.ts';
+import { ENGINE_SUPPORT, thisEngine } from './engine-support.ts';
 import type { JournalUnderTest } from './journal-conformance.ts';
 
 export function settled<T>(request: IDBRequest<T>): Promise<T> {
@@ -16,6 +17,7 @@ export function settled<T>(request: IDBRequest<T>): Promise<T> {
 /** A database of its own for one test, and everything that was opened on it. */
 export class IndexedDbWorld implements JournalUnderTest {
   readonly databaseName = `test-${crypto.randomUUID()}`;
+  readonly keepsHandles = ENGINE_SUPPORT['IndexedDB keeps a file handle'][thisEngine()];
   readonly #journals: Journal[] = [];
   readonly #connections: IDBDatabase[] = [];
 

@@ -8,6 +8,7 @@ import { describeJournal, type JournalUnderTest } from '../support/journal-confo
 function inMemory(journal: Journal): JournalUnderTest {
   return {
     open: async () => journal,
+    keepsHandles: true,
     handle: async (name) => ({ name }) as FileSystemHandle,
     dispose: async () => {},
   };

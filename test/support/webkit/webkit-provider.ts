@@ -1,0 +1,70 @@
+import { defineBrowserProvider } from '@vitest/browser';
+import type { BrowserProvider, BrowserProviderOption, TestProject } from 'vitest/node';
+import { WebKitBrowser, WINDOW_PX } from './webkit-browser.ts';
+
+interface Viewport {
+  readonly width: number;
+  readonly height: number;
+}
+
+declare module 'vitest/browser' {
+  interface BrowserCommands {
+    __vitest_viewport(viewport: Viewport): void;
+  }
+}
+
+declare module 'vitest/node' {
+  interface _BrowserNames {
+    webkitgtk: 'webkitgtk';
+  }
+}
+
+/**
+ * Lets Vitest's browser mode run in WebKitGTK: opens the page that runs the tests, and nothing else. Tests there
+ * act on their own document; what `vitest/browser` does from outside (clicks, screenshots, CDP) is refused by
+ * name.
+ */
+export function webkitGtk(): BrowserProviderOption {
+  return defineBrowserProvider({
+    name: 'webkitgtk',
+    supportedBrowser: ['webkitgtk'],
+    providerFactory: (project) => new WebKitProvider(project),
+  });
+}
+
+class WebKitProvider implements BrowserProvider {
+  readonly name = 'webkitgtk';
+  /** A session of WebKitWebDriver has one page in front, and timers of the others sleep. */
+  readonly supportsParallelism = false;
+  #browser: Promise<WebKitBrowser> | undefined;
+
+  constructor(project: TestProject) {
+    project.browser?.registerCommand('__vitest_viewport', (_context, viewport) =>
+      assertFits(viewport),
+    );
+  }
+
+  getCommandsContext(): Record<string, unknown> {
+    return {};
+  }
+
+  async openPage(_sessionId: string, url: string): Promise<void> {
+    this.#browser ??= WebKitBrowser.start();
+    const browser = await this.#browser;
+    await browser.goTo(url);
+  }
+
+  async close(): Promise<void> {
+    const browser = this.#browser;
+    this.#browser = undefined;
+    // That it did not start was told to whom wanted a page.
+    await (await browser?.catch(() => undefined))?.close();
+  }
+}
+
+/** Vitest's page gives the frame of a test this size by itself; the window stays as it is. */
+function assertFits({ width, height }: Viewport): void {
+  if (width <= WINDOW_PX.width && height <= WINDOW_PX.height) return;
+  const largest = `${WINDOW_PX.width}×${WINDOW_PX.height}`;
+  throw new Error(`A viewport of ${width}×${height} does not fit into the window of ${largest}`);
+}
