@@ -6,13 +6,12 @@ import {
   ListPartsCommand,
   type ListPartsCommandOutput,
   type S3Client,
-  S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { Clock } from '../clock.ts';
 import type { BlobMultipart, BlobPart } from './blob-store.ts';
-import { isTaken } from './s3-failures.ts';
+import { isMissing, isTaken } from './s3-failures.ts';
 
 /** What S3 takes at most. */
 const MAX_PART_BYTES = 5 * 1024 ** 3;
@@ -194,6 +193,7 @@ async function abortUpload(
   }
 }
 
+/** Swift says NoSuchKey where AWS says NoSuchUpload. A missing bucket is neither. */
 function isNoSuchUpload(error: unknown): boolean {
-  return error instanceof S3ServiceException && error.name === 'NoSuchUpload';
+  return isMissing(error);
 }
