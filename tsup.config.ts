@@ -80,7 +80,7 @@ function worker(outDir: string): Options {
 }
 
 /** Everything in one file, for a `<script>` tag. */
-function scriptTag(name: string, source: string, globalName: string): Options {
+function scriptTag(name: string, source: string, globalName: string, metafile = false): Options {
   return {
     ...shared,
     entry: { [name]: source },
@@ -91,7 +91,7 @@ function scriptTag(name: string, source: string, globalName: string): Options {
     minify: true,
     noExternal: [/.*/],
     esbuildPlugins: [workerOfScriptTag],
-    metafile: true,
+    metafile,
     outDir: 'dist',
   };
 }
@@ -127,7 +127,8 @@ export default defineConfig([
     outDir: 'dist',
   },
   scriptTag('bulkhead', 'src/index.ts', 'Bulkhead'),
-  scriptTag('bulkhead-element', 'src/element/index.ts', 'BulkheadElement'),
+  // Both write their metafile under one name: this one has every package of the other.
+  scriptTag('bulkhead-element', 'src/element/index.ts', 'BulkheadElement', true),
   {
     ...shared,
     // The decoder's children run a script of its own, beside what starts them.

@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Scripts that import nothing: pages may load them from a file server or a CDN. */
-const WHOLE_SCRIPTS = ['bulkhead.global.js', 'hash-worker.js'];
-/** What the build says of them; see `metafile` in tsup.config.ts. */
+const WHOLE_SCRIPTS = ['bulkhead.global.js', 'bulkhead-element.global.js', 'hash-worker.js'];
+/** What the build says of them; see `metafile` in tsup.config.ts. The element's has all of the other's packages. */
 const METAFILES = ['metafile-iife.json', 'metafile-esm.json'];
 
 /** What a declaration imports from beside itself: tsc leaves the names of sources in them. */
@@ -67,7 +67,7 @@ export function writeLicences(root, dist) {
     }
   }
   const names = [...packages].sort();
-  const intro = `Code of these packages is part of ${WHOLE_SCRIPTS.join(' and ')}.\n`;
+  const intro = `Code of these packages is part of ${WHOLE_SCRIPTS.join(', ')}.\n`;
   const texts = names.map((name) => licenceOf(root, name));
   writeFileSync(path.join(dist, 'THIRD_PARTY_LICENSES.txt'), [intro, ...texts].join('\n'));
   return names;

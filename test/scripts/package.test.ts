@@ -9,6 +9,15 @@ import { type PackedPackages, packPackages } from '../support/packed-packages.ts
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What a user of the published packages gets: the tarballs that npm packs, in node_modules. */
+/** The element is an ES module, which `node16` lets no CommonJS require. */
+const ELEMENT = `import { type BulkheadUploader, englishStrings } from 'bulkhead/element';
+  export const retry: string = englishStrings().retry;
+  document.querySelector('bulkhead-uploader')?.addEventListener('bulkhead-added', (event) => {
+    const added: number = event.detail.added;
+    const element: BulkheadUploader | null = document.querySelector('bulkhead-uploader');
+    console.log(added, element?.uploader?.getSnapshot().total);
+  });`;
+
 describe('the built packages', { timeout: 60_000 }, () => {
   let packed: PackedPackages;
   let consumer: string;
@@ -127,7 +136,7 @@ describe('the built packages', { timeout: 60_000 }, () => {
       import { PROBLEMS, type Asset } from 'bulkhead/protocol';
       import { useUploads } from 'bulkhead/react';
       export const hook: typeof useUploads = useUploads;
-      import { type BulkheadUploader, englishStrings } from 'bulkhead/element';
+      ${file === 'node16.cts' ? '' : ELEMENT}
       import { createFaultServer, type FaultRule } from 'bulkhead/testing';
       import { connectFaultServer } from 'bulkhead/testing/client';
       export const rule: FaultRule = { match: { route: 'put' }, at: 'body:1', do: 'reset' };
@@ -137,12 +146,6 @@ describe('the built packages', { timeout: 60_000 }, () => {
       // @ts-expect-error: there is no such fault
       export const wrongRule: FaultRule = { do: 'explode' };
       export const create: typeof createUploader = createUploader;
-      export const retry: string = englishStrings().retry;
-      document.querySelector('bulkhead-uploader')?.addEventListener('bulkhead-added', (event) => {
-        const added: number = event.detail.added;
-        const element: BulkheadUploader | null = document.querySelector('bulkhead-uploader');
-        console.log(added, element?.uploader?.getSnapshot().total);
-      });
       export const status: 429 = PROBLEMS.rate_limited.status;
       export const stage: Asset['stage'] = 'searchable';
       // @ts-expect-error: were the types not found, everything would be any

@@ -17,10 +17,12 @@ it('no budget is so wide that a tenth could be added unseen', () => {
 
 it('a page does not wait for what only some pages need', () => {
   expect(Object.keys(core.lazyKiB).sort()).toEqual([
+    'src/core/diagnosis/diagnose.ts',
     'src/hashing/sha256-js.ts',
     'src/hashing/sha256-wasm.ts',
     'src/storage/indexed-db-journal.ts',
     'src/storage/lease-locks.ts',
+    'src/transports/bulkhead-multipart.ts',
   ]);
   for (const name of ['hash-wasm', '@noble/hashes', 'idb', 'src/testing', 'src/react']) {
     expect(Object.keys(core.parts).filter((part) => part.startsWith(name))).toEqual([]);
