@@ -14,32 +14,38 @@ afterAll(() => example?.stop());
 const IN = 'a0000000-0000-4000-8000-000000000004';
 const OUT = 'a0000000-0000-4000-8000-000000000000';
 
-async function upload(
-  visitor: string,
-): Promise<{ puts: number; forms: number; complaints: string[] }> {
+const DIRECT = ['/api/upload-pack', '/api/upload-urls'];
+
+/** How the photos of this visitor went, once the page shows `words`. */
+async function upload(visitor: string, words: string) {
   const { page, complaints } = await example.open();
   await page.context().addCookies([{ name: 'visitor', value: visitor, url: example.url }]);
   await page.reload();
-  const sent = { puts: 0, forms: 0 };
+  const sent = { isDirect: false, forms: 0 };
   page.on('request', (request) => {
-    if (request.method() === 'PUT') sent.puts += 1;
-    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/upload')
-      sent.forms += 1;
+    const { pathname } = new URL(request.url());
+    if (DIRECT.includes(pathname)) sent.isDirect = true;
+    if (pathname === '/api/upload') sent.forms += 1;
   });
   await page.getByLabel('Photos').setInputFiles(await example.photos());
   await expect
     .poll(() => page.getByRole('status').textContent(), { timeout: 60_000 })
-    .toBe('Uploaded 5/5 · Processed 5/5 · Searchable 5/5');
+    .toContain(words);
+  const { assets } = await page.evaluate(async () => (await fetch('/api/assets')).json());
   await page.context().close();
-  return { ...sent, complaints };
+  return { ...sent, assets: assets.length, complaints };
 }
 
 describe('npm run example nextjs', () => {
   it('brings five photos straight to the store for who is in the rollout', async () => {
-    expect(await upload(IN)).toEqual({ puts: 5, forms: 0, complaints: [] });
+    const words = 'Uploaded 5/5 · Processed 5/5 · Searchable 5/5';
+    const went = { isDirect: true, forms: 0, assets: 5, complaints: [] };
+    expect(await upload(IN, words)).toEqual(went);
   });
 
   it('brings five photos by forms, as before, for who is not', async () => {
-    expect(await upload(OUT)).toEqual({ puts: 0, forms: 5, complaints: [] });
+    // Forms tell the page nothing of what comes after.
+    const went = { isDirect: false, forms: 5, assets: 5, complaints: [] };
+    expect(await upload(OUT, 'Uploaded 5/5')).toEqual(went);
   });
 });
