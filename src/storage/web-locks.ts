@@ -36,6 +36,8 @@ export function webLocks(
         // Not left to the browser: Chromium 156 overlooks an abort that comes right after a page's
         // first request.
         const abort = () => reject(signal.reason);
+        // WebKitGTK 2.50 rejects with an error of its own, not with the reason.
+        if (signal.aborted) return abort();
         signal.addEventListener('abort', abort, { once: true });
         request(sessionId, { signal }).then((release) => {
           signal.removeEventListener('abort', abort);

@@ -134,8 +134,9 @@ describe.each([
       await expect.poll(() => alive.length, SOON).toBeGreaterThan(kills);
       await expect.poll(() => hasher.mode.worker, SOON).toBe('running');
       const worker = alive[kills];
-      worker?.terminate();
+      // In this order: WebKit dispatches nothing on a worker that was terminated.
       worker?.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' }));
+      worker?.terminate();
     }
     await hashing;
     expect(hasher.mode.workersLost).toBe(3);

@@ -17,7 +17,13 @@ from gi.repository import Gtk, WebKit2  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
 # Off in the library, on in Safari.
-FEATURES = {'FileSystem', 'AccessHandle', 'StorageAPI', 'StorageAPIEstimate'}
+FEATURES = {
+    'FileSystem',
+    'FileSystemWritableStream',
+    'AccessHandle',
+    'StorageAPI',
+    'StorageAPIEstimate',
+}
 
 # However the driver ends, this ends with it; WebKit's other processes end with this one.
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
