@@ -205,7 +205,8 @@ export const configSchema = z.strictObject({
   authorize: common.authorize.optional(),
   /** Each goes before the environment's. */
   limits: object<Limits>('an object of limits').optional(),
-  allowedOrigins: common.allowedOrigins.optional(),
+  // Without the default: it would always go before the environment's.
+  allowedOrigins: z.array(origin).optional(),
   basePath: z.string().optional(),
   /** Default: by the environment. */
   blobStore: object<BlobStore>('a blob store').optional(),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CommandLineError, parseCommandLine, USAGE } from '../src/cli/command-line.ts';
 import { namingPorts } from '../src/cli/naming-ports.ts';
 import { readSettings, refuseUnfitForProduction, SettingsError } from '../src/cli/settings.ts';
-import type { Config } from '../src/config.ts';
+import { type Config, configSchema } from '../src/config.ts';
 import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
 
 const SECRET = 'x'.repeat(32);
@@ -46,6 +46,12 @@ describe('the command line', () => {
   ])('says what is wrong with %j', (args, message) => {
     expect(() => parseCommandLine(args)).toThrow(CommandLineError);
     expect(() => parseCommandLine(args)).toThrow(message);
+  });
+});
+
+describe('a configuration file', () => {
+  it('that names nothing decides nothing: the environment is asked', () => {
+    expect(configSchema.parse({})).toEqual({ search: {}, webhooks: {} });
   });
 });
 

@@ -15,6 +15,8 @@ export interface UploadsView {
 
 class LazyView implements UploadsView {
   readonly snapshot: Snapshot;
+  /** Bound: selectors take it out of the view. */
+  readonly get: UploadsView['get'];
   readonly #uploader: Uploader;
   #uploads: readonly Upload[] | undefined;
   #ids: readonly string[] | undefined;
@@ -22,6 +24,7 @@ class LazyView implements UploadsView {
   constructor(uploader: Uploader) {
     this.#uploader = uploader;
     this.snapshot = uploader.getSnapshot();
+    this.get = (id) => uploader.get(id);
   }
 
   get uploads(): readonly Upload[] {
@@ -32,10 +35,6 @@ class LazyView implements UploadsView {
   get ids(): readonly string[] {
     this.#ids ??= this.uploads.map(({ id }) => id);
     return this.#ids;
-  }
-
-  get(id: string): Upload | undefined {
-    return this.#uploader.get(id);
   }
 }
 

@@ -12,7 +12,7 @@ type Renders = Map<string, (Upload | undefined)[]>;
 
 function listOf(renders: Renders, onList: () => void) {
   const Row = memo(function Row({ uploader, id }: { uploader: Uploader; id: string }) {
-    const upload = useUploads(uploader, (view) => view.get(id));
+    const upload = useUploads(uploader, ({ get }) => get(id));
     renders.set(id, [...(renders.get(id) ?? []), upload]);
     return <li>{upload?.status}</li>;
   });
