@@ -17,7 +17,7 @@ const STOP_MS = 5_000;
 
 /**
  * A WebKitGTK with a screen, a driver and a folder of its own, on a display and a port that were free: several
- * run side by side. All of it ends with this process, however that ends; the folder stays after a SIGKILL.
+ * run side by side. All processes end with this one, however that ends; the folder stays when a signal ended it.
  */
 export class WebKitBrowser {
   readonly #folder: string;
