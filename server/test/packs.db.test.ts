@@ -1,5 +1,4 @@
 import { request } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_PACK_MANIFEST_BYTES } from 'bulkhead/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -286,11 +285,17 @@ describe('a pack that is cut off', () => {
     sending.on('error', () => {});
     sending.write(Buffer.concat(parts.slice(0, 3)));
     sending.write((parts[3] ?? Buffer.alloc(0)).subarray(0, 30_000));
-    await sleep(300);
+    // The first two files are stored as they arrive, and what came of the third is with the server.
+    const isStored = async () => {
+      const names = await filesIn(app.storeDir);
+      const ids = packed.slice(0, 2).map(({ credential }) => credential.assetId);
+      return ids.every((id) => names.some((name) => name.includes(id)));
+    };
+    await expect.poll(isStored, { timeout: 10_000 }).toBe(true);
     const closed = new Promise((resolve) => sending.once('close', resolve));
     sending.destroy();
     await closed;
-    await expect.poll(() => assetsOf(user)).toHaveLength(2);
+    await expect.poll(() => assetsOf(user), { timeout: 10_000 }).toHaveLength(2);
     expect(await user.jobs()).toHaveLength(2);
     const { body } = await send(user, [...parts, END]);
     expect(codesOf(body.results)).toEqual(['ok', 'ok', 'ok', 'ok']);

@@ -528,6 +528,11 @@ function guardedRoutes(): string[] {
 
 test('T31: every route asks who it is by itself, whatever a proxy claims to have checked', async () => {
   const routes: [string, string][] = [
+    ['POST', '/api/upload'],
+    ['POST', '/api/upload-pack'],
+    ['POST', '/api/multipart/begin'],
+    ['POST', '/api/multipart/parts'],
+    ['POST', '/api/multipart/abort'],
     ['GET', '/api/upload-url'],
     ['POST', '/api/upload-urls'],
     ['POST', '/api/upload-complete'],

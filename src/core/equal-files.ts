@@ -42,6 +42,11 @@ export class EqualFiles {
     }
   }
 
+  /** This one goes on in any case: the store lost the bytes that others count on. */
+  lead(upload: Upload): void {
+    if (upload.status === 'hashed') this.#lead(upload, upload.checksum);
+  }
+
   /** An earlier page sent its bytes, or had it acknowledged: others wait for it, or have its asset. */
   restored(upload: Upload): void {
     const isSent = upload.status === 'uploaded' || upload.status === 'put-unknown';
@@ -91,11 +96,12 @@ export class EqualFiles {
     this.#parts.lead(upload);
   }
 
-  /** A leader that has other bytes by now, or none, leads no longer. */
+  /** A leader that has other bytes by now, or none, or whose asset failed, leads no longer. */
   #leaderOf(checksum: string): Upload | undefined {
     const id = this.#leaders.get(checksum);
     const leader = id === undefined ? undefined : this.#parts.ledger.get(id);
-    return leader && 'checksum' in leader && leader.checksum === checksum ? leader : undefined;
+    if (!leader || !('checksum' in leader) || leader.checksum !== checksum) return undefined;
+    return leader.status === 'processing-failed' ? undefined : leader;
   }
 
   #waiting(id: string, checksum: string): Upload | undefined {

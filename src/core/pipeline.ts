@@ -87,7 +87,9 @@ export class Pipeline {
     });
     this.#credentials = new CredentialStage(context, {
       putsPerSecond: () => this.#put.filesPerSecond() + this.#pack.filesPerSecond(),
-      readyCount: () => this.#put.readyCount + this.#pack.readyCount,
+      // What a lane holds that waits keeps nothing from the others.
+      readyCount: () =>
+        this.#put.readyCount + (this.#pack.lane.wait() === null ? this.#pack.readyCount : 0),
       putConcurrency: () => this.#put.lane.concurrency,
       arePacked: () => this.#pack.filesPerSecond() > 0,
       isUpstreamIdle: () => this.#hash.isIdle,
@@ -113,6 +115,11 @@ export class Pipeline {
   /** PUTs at once, as things stand. */
   get concurrency(): number {
     return this.#put.lane.concurrency;
+  }
+
+  /** Takes an upload whose bytes the store lost: it leads those of its kind, whoever led them before. */
+  mend(upload: Upload): void {
+    this.#equal.lead(upload);
   }
 
   /** Puts an upload in line where it stands: a new one, one of an earlier page, one that was paused. */
@@ -173,6 +180,7 @@ export class Pipeline {
   ended(upload: Upload): void {
     this.#put.discard(upload.id);
     this.#pack.cancel(upload.id);
+    this.#context.files.forgetBytes(upload.id);
     this.#equal.released(upload.id);
   }
 
@@ -194,6 +202,7 @@ export class Pipeline {
   #stored(upload: Upload): void {
     this.#context.files.delete(upload.id);
     this.#context.attemptLog.forget(upload.id);
+    this.#pack.forget(upload.id);
     this.tracker.accept(upload);
     this.#equal.stored(upload);
   }

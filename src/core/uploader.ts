@@ -361,10 +361,19 @@ export class Uploader {
    * keeps nothing of the file. Rejects never.
    */
   async diagnose(): Promise<Diagnosis> {
-    const { diagnose } = await import('./diagnosis/diagnose.ts');
     const { adapter, runtime, hasher } = this.#parts;
     const { signal } = this.#lifetime;
-    return diagnose({ adapter, runtime, hasher, journal: this.#journal, signal });
+    try {
+      const { diagnose } = await import('./diagnosis/diagnose.ts');
+      return await diagnose({ adapter, runtime, hasher, journal: this.#journal, signal });
+    } catch (error) {
+      const detail = `The diagnosis itself failed: ${String(error)}`;
+      const fix = 'Look whether the browser is online, and reload the page.';
+      return {
+        ok: false,
+        checks: [{ name: 'page', status: 'failed', detail, fix, durationMs: 0 }],
+      };
+    }
   }
 
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */
@@ -493,7 +502,7 @@ export class Uploader {
     if (isStored(upload.status)) {
       if (!isRelisted && isSame && isLost(upload)) {
         this.#files.put(id, file);
-        this.#pipeline.accept(this.#ledger.apply(id, { type: 'bytes-missing' }));
+        this.#pipeline.mend(this.#ledger.apply(id, { type: 'bytes-missing' }));
         this.#wake();
       }
       return;

@@ -27,12 +27,14 @@ function toGoneError(cause: unknown): UploadError | undefined {
  *
  * @returns `file_unreadable` when there is nothing, `file_changed` when the end is missing, with a cause
  *   where the browser refused to read; undefined when both are there, or nothing answers within 10 s
+ * @throws the signal's reason: a look that was broken off says nothing of the file
  */
 export async function findFault(
   file: Blob,
   context: HashContext,
 ): Promise<UploadError | undefined> {
   const first = await probe(file.slice(0, 1), context);
+  context.signal.throwIfAborted();
   if (first instanceof UploadError) return first;
   if (first === 'silent') return undefined;
   if (first === 'missing') {

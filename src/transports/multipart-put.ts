@@ -127,35 +127,27 @@ class PartSender {
   }
 
   async send(first: Permit): Promise<SentPart> {
-    let permit = first;
-    let isRenewed = false;
     const { partNumber, sizeBytes, checksum } = first.part;
-    const answer = await this.#patiently(async () => {
-      try {
-        return await this.#sendOnce(permit);
-      } catch (error) {
-        if (!(error instanceof UploadError) || error.action !== 'refresh' || isRenewed) throw error;
-        isRenewed = true;
-        permit = await this.#parts.permits.renew(permit);
-        return this.#sendOnce(permit);
-      }
-    });
+    const answer = await this.#patiently(() => this.#sendOnce(first));
     this.#parts.progress.report(partNumber, sizeBytes);
     return { partNumber, sizeBytes, checksum, etag: answer.header('etag') ?? undefined };
   }
 
-  async #sendOnce({ part, signed }: Permit): Promise<SendAnswer> {
-    const { put = xhrSend, runtime, pool } = this.#options;
-    const { partOf, progress, signal } = this.#parts;
-    const { partNumber, sizeBytes } = part;
-    const onProgress = (sentBytes: number) => progress.report(partNumber, sentBytes);
-    const request = { credential: signed, body: partOf(partNumber), signal, onProgress };
+  /** Waits for a connection first: only then is the permit looked at, and a new one is used on this connection. */
+  async #sendOnce(first: Permit): Promise<SendAnswer> {
+    const { runtime, pool } = this.#options;
+    const { permits, progress, signal } = this.#parts;
+    const { partNumber } = first.part;
     try {
       const answer = await pool.run(async () => {
-        const startMs = runtime.now();
-        const answered = await put(request, runtime);
-        if (answered !== 'lost') pool.sent(sizeBytes, runtime.now() - startMs);
-        return answered;
+        const isFresh = first.usableUntilMs > runtime.now();
+        const permit = isFresh ? first : await permits.renew(first);
+        try {
+          return await this.#put(permit);
+        } catch (error) {
+          if (!(error instanceof UploadError) || error.action !== 'refresh') throw error;
+          return this.#put(await permits.renew(permit));
+        }
       }, signal);
       if (answer !== 'lost') return answer;
       throw new UploadError('network_failed', `The answer to part ${partNumber} was lost.`);
@@ -163,6 +155,18 @@ class PartSender {
       progress.report(partNumber, 0);
       throw error;
     }
+  }
+
+  async #put({ part, signed }: Permit): Promise<SendAnswer | 'lost'> {
+    const { put = xhrSend, runtime, pool } = this.#options;
+    const { partOf, progress, signal } = this.#parts;
+    const { partNumber, sizeBytes } = part;
+    const onProgress = (sentBytes: number) => progress.report(partNumber, sentBytes);
+    const request = { credential: signed, body: partOf(partNumber), signal, onProgress };
+    const startMs = runtime.now();
+    const answer = await put(request, runtime);
+    if (answer !== 'lost') pool.sent(sizeBytes, runtime.now() - startMs);
+    return answer;
   }
 
   /** What may pass by itself is tried again. */

@@ -2,12 +2,17 @@ import { toFileError } from '../errors/file-error.ts';
 import { UploadError } from '../errors/upload-error.ts';
 import type { SignedPart } from '../protocol/index.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { within } from './part-retry.ts';
 
 /** Parts signed in one call, when their bytes need not be read for it. */
 const SIGNED_AT_ONCE = 20;
 /** A permit is not used in its last seconds, nor is one that lives shortly refused for that. */
 const EXPIRY_MARGIN_MS = 10_000;
 const MARGIN_SHARE = 0.5;
+
+/** How long the read of a part may take at least, and the slowest drive that is waited for: 1 MB/s. */
+const READ_STALL_MS = 30_000;
+const SLOWEST_READ_BYTES_PER_MS = 1_000;
 
 /** What the caller's `sign` is told of a part. */
 export interface PartToSign {
@@ -26,6 +31,8 @@ export type SignParts = (
 export interface Permit {
   readonly part: PartToSign;
   readonly signed: SignedPart;
+  /** By the monotonic clock; some seconds before it expires. */
+  readonly usableUntilMs: number;
 }
 
 export interface PermitOptions {
@@ -44,7 +51,7 @@ export interface PermitOptions {
 export class PartPermits {
   readonly #options: PermitOptions;
   readonly #unsigned: number[];
-  readonly #ready: { readonly permit: Permit; readonly usableUntilMs: number }[] = [];
+  readonly #ready: Permit[] = [];
   #signing: Promise<void> | undefined;
 
   constructor(options: PermitOptions) {
@@ -52,7 +59,7 @@ export class PartPermits {
     this.#unsigned = [...options.partNumbers];
   }
 
-  /** The next part and its permit; undefined when there is none left. */
+  /** The next part and its permit, which may have expired by the time it is used; undefined at the end. */
   async next(): Promise<Permit | undefined> {
     while (true) {
       const taken = this.#ready.shift();
@@ -62,8 +69,7 @@ export class PartPermits {
         continue;
       }
       if (this.#ready.length < this.#options.concurrency) this.#signAhead();
-      if (taken.usableUntilMs > this.#options.runtime.now()) return taken.permit;
-      return this.renew(taken.permit);
+      return taken;
     }
   }
 
@@ -88,28 +94,25 @@ export class PartPermits {
   }
 
   async #signBatch(): Promise<void> {
-    const { hasChecksums, concurrency, runtime } = this.#options;
+    const { hasChecksums, concurrency } = this.#options;
     const batch = this.#unsigned.slice(0, hasChecksums ? concurrency : SIGNED_AT_ONCE);
     const parts: PartToSign[] = [];
     // One after the other: each is in memory while it is hashed.
     for (const partNumber of batch) parts.push(await this.#describe(partNumber));
-    const askedMs = runtime.now();
-    const permits = await this.#sign(parts);
-    for (const permit of permits) {
-      const { expiresInMs } = permit.signed;
-      const margin = Math.min(EXPIRY_MARGIN_MS, expiresInMs * MARGIN_SHARE);
-      this.#ready.push({ permit, usableUntilMs: askedMs + expiresInMs - margin });
-    }
+    this.#ready.push(...(await this.#sign(parts)));
     this.#unsigned.splice(0, batch.length);
   }
 
   async #describe(partNumber: number): Promise<PartToSign> {
     const blob = this.#options.partOf(partNumber);
     const plain = { partNumber, sizeBytes: blob.size };
-    return this.#options.hasChecksums ? { ...plain, checksum: await hashPart(blob) } : plain;
+    return this.#options.hasChecksums
+      ? { ...plain, checksum: await hashPart(blob, this.#options) }
+      : plain;
   }
 
   async #sign(parts: readonly PartToSign[]): Promise<Permit[]> {
+    const askedMs = this.#options.runtime.now();
     const signed = await this.#options.sign(parts, this.#options.signal);
     return parts.map((part, at) => {
       const permit = signed[at];
@@ -117,7 +120,9 @@ export class PartPermits {
         const message = `Part ${part.partNumber} was not signed at its place.`;
         throw new UploadError('unexpected_response', message);
       }
-      return { part, signed: permit };
+      const { expiresInMs } = permit;
+      const margin = Math.min(EXPIRY_MARGIN_MS, expiresInMs * MARGIN_SHARE);
+      return { part, signed: permit, usableUntilMs: askedMs + expiresInMs - margin };
     });
   }
 }
@@ -125,17 +130,22 @@ export class PartPermits {
 /**
  * SHA-256 of a part, 64 lower-case hex digits.
  *
- * @throws UploadError `file_changed` or `file_unreadable`; `store_misconfigured` on a page without
- * `crypto.subtle`
+ * @throws UploadError `file_changed` or `file_unreadable`; `stalled` when the read hangs; `cancelled`;
+ * `store_misconfigured` on a page without `crypto.subtle`
  */
-export async function hashPart(blob: Blob): Promise<string> {
+export async function hashPart(
+  blob: Blob,
+  context: { readonly signal: AbortSignal; readonly runtime: Runtime },
+): Promise<string> {
   if (!globalThis.crypto?.subtle) {
     const message = 'Parts cannot be hashed on this page: it needs https, or localhost.';
     throw new UploadError('store_misconfigured', message);
   }
-  const bytes = await blob.arrayBuffer().catch((cause: unknown) => {
+  const limitMs = READ_STALL_MS + blob.size / SLOWEST_READ_BYTES_PER_MS;
+  const reading = blob.arrayBuffer().catch((cause: unknown) => {
     throw toFileError(cause) ?? cause;
   });
+  const bytes = await within(reading, limitMs, context);
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

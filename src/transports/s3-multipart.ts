@@ -187,7 +187,10 @@ export class MultipartUploads {
         continue;
       }
       const start = (part.partNumber - 1) * token.partSizeBytes;
-      const checksum = await hashPart(body.slice(start, start + part.sizeBytes));
+      const checksum = await hashPart(body.slice(start, start + part.sizeBytes), {
+        signal,
+        runtime: this.#options.runtime,
+      });
       complete.push({ ...part, etag, checksum });
     }
     return complete;

@@ -54,6 +54,7 @@ const REACH: Record<string, string[]> = {
     'src/retry/',
     'src/hashing/hasher.ts',
     'src/hashing/patiently.ts',
+    'src/hashing/read-bytes.ts',
     'src/hashing/read-error.ts',
     'src/storage/journal.ts',
     'src/storage/session-channel.ts',

@@ -28,7 +28,7 @@ function advice(name: string, error: unknown, bucket: string): string {
     case 'NoSuchBucket':
       return `The bucket ${bucket} does not exist: make it, or correct the option bucket`;
     case 'AccessDenied':
-      return `These keys may not list the bucket ${bucket}: allow ListBucket, GetObject, PutObject and DeleteObject`;
+      return `These keys may not list the bucket ${bucket}: allow ListBucket, GetObject, PutObject and DeleteObject, and for files in parts ListBucketMultipartUploads, ListMultipartUploadParts and AbortMultipartUpload`;
     case 'InvalidAccessKeyId':
       return 'The server does not know this access key: correct credentials.accessKeyId';
     case 'SignatureDoesNotMatch':

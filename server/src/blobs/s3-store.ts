@@ -32,6 +32,7 @@ export interface S3Store extends BlobStore {
 /** What DeleteObjects takes at once. */
 const DELETE_BATCH = 1000;
 const PAGE_ENTRIES = 1000;
+const TRIES_PER_ABORT = 10;
 
 /**
  * S3 and what speaks it (R2, MinIO, Swift), by the AWS SDK. Browsers send straight to the bucket, by
@@ -204,14 +205,16 @@ export function createS3Store(options: S3StoreOptions): S3Store {
 
     async abortUnfinished(startedBeforeMs, limit, neededOf = async () => new Set()) {
       let aborted = 0;
+      // Some stores list what they will not abort.
+      let triesLeft = limit * TRIES_PER_ABORT;
       let marker: UploadMarker | undefined = {};
-      while (marker && aborted < limit) {
+      while (marker && aborted < limit && triesLeft > 0) {
         const page: UnfinishedPage = await unfinished(marker, startedBeforeMs);
         const needed = page.old.length > 0 ? await neededOf(page.old) : new Set();
         for (const { key, uploadId } of page.old) {
           if (aborted >= limit || needed.has(uploadId)) continue;
-          await parts.abort(key, uploadId);
-          aborted += 1;
+          triesLeft -= 1;
+          if (await parts.abort(key, uploadId)) aborted += 1;
         }
         marker = page.next;
       }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { Busboy, type BusboyConfig, type BusboyInstance } from '@fastify/busboy';
 import { BodyAbortedError, webBody } from '../blobs/request-body.ts';
 import { ProblemError } from '../problem-error.ts';
 
@@ -8,6 +8,8 @@ const MAX_BOUNDARY = 70;
 /** A part has two or three headers; a name of 1,024 bytes, escaped, fits. */
 const MAX_HEADER_PAIRS = 8;
 const MAX_HEADER_BYTES = 8 * 1024;
+/** Less than a stream's buffer (64 KiB), see `write`. */
+const PIECE_BYTES = 16 * 1024;
 
 /** One part of a `multipart/form-data` body. */
 export interface FormPart {
@@ -104,14 +106,16 @@ async function* readPart(part: OpenPart, parser: PullParser, pull: () => Promise
 
 function parserOf(request: Request, maxParts: number): BusboyInstance {
   const contentType = request.headers.get('content-type') ?? '';
-  const boundary = /^multipart\/form-data\s*;.*?boundary=("?)([^";]*)\1/i.exec(contentType)?.[2];
+  const boundary = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=("?)([^";]*)\1/i.exec(
+    contentType,
+  )?.[2];
   if (boundary === undefined || boundary === '') {
     throw new ProblemError('unsupported_media_type', 'Send multipart/form-data with its boundary');
   }
   if (boundary.length > MAX_BOUNDARY) {
     throw new ProblemError('invalid_request', `A boundary has at most ${MAX_BOUNDARY} characters`);
   }
-  return new Busboy({
+  const options: BusboyConfig = {
     headers: { 'content-type': contentType },
     // Every part is a stream, whether it looks like a field or like a file.
     isPartAFile: () => true,
@@ -122,7 +126,12 @@ function parserOf(request: Request, maxParts: number): BusboyInstance {
       headerPairs: MAX_HEADER_PAIRS,
       headerSize: MAX_HEADER_BYTES,
     },
-  });
+  };
+  try {
+    return new Busboy(options);
+  } catch (cause) {
+    throw new ProblemError('invalid_request', 'The Content-Type cannot be read', { cause });
+  }
 }
 
 /** Busboy's events, as a parser that is fed and asked. */
@@ -168,12 +177,15 @@ class PullParser {
 
   /** Resolves when all of it is in the parts. */
   async write(chunk: Uint8Array): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      this.#busboy.write(chunk, () => resolve());
-    });
-    // Streams tell of their end a moment later.
-    await nextTurn();
+    // A part that Busboy passes over takes no more than its buffer holds, and in one go it would wait for ever.
+    for (let at = 0; at < chunk.byteLength; at += PIECE_BYTES) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#busboy.write(chunk.subarray(at, at + PIECE_BYTES), () => resolve());
+      });
+      // Streams tell of their end a moment later.
+      await nextTurn();
+    }
   }
 
   async end(): Promise<void> {
@@ -200,12 +212,12 @@ class PullParser {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
+    this.#wake();
   }
 
   #break(error: unknown): void {
     this.#isBroken = true;
     this.#fail(error);
-    this.#wake();
   }
 }
 

@@ -31,8 +31,12 @@ export async function completeMultipart(blobs: BlobStore, row: UploadRow): Promi
   const { multipart } = blobs;
   const { key, size, multipart_id: uploadId, multipart_part_bytes: partBytes } = row;
   if (!multipart || uploadId === null || partBytes === null) return;
-  // Completed by an earlier call, or sent whole: never replaced, since somebody may be looking at it.
-  if (await blobs.head(key)) return;
+  // Completed by an earlier call, or sent whole: never replaced, since somebody may be looking at it. Nor later, by
+  // a call that looked before it was there.
+  if (await blobs.head(key)) {
+    await multipart.abort(key, uploadId);
+    return;
+  }
   const stored = await multipart.list(key, uploadId);
   if (!stored) return;
   const file = { size, partBytes };

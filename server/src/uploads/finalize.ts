@@ -52,6 +52,18 @@ type Outcome = { asset: FinalizedAsset } | { problem: FileProblem };
 export function createFinalizer(parts: FinalizerParts): Finalizer {
   const { db, blobs, view, changes, logger, telemetry = noTelemetry } = parts;
 
+  /** Under way in this process: a large object that several requests ask about is read once. */
+  const underWay = new Map<string, Promise<Inspection>>();
+  const inspect = (row: UploadRow): Promise<Inspection> => {
+    const running = underWay.get(row.id);
+    if (running) return running;
+    const inspecting = completeMultipart(blobs, row)
+      .then(() => inspectObject(blobs, row))
+      .finally(() => underWay.delete(row.id));
+    underWay.set(row.id, inspecting);
+    return inspecting;
+  };
+
   const reservations = async (userId: string, ids: readonly string[]) => {
     const rows = await db
       .selectFrom('uploads')
@@ -157,10 +169,16 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
         (row) => row.state === 'pending' && meant.has(row.id),
       );
       const inspections = new Map<string, Inspection>();
+      const unanswered = new Set<string>();
       await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
-        const seen = known?.get(row.id);
-        if (!seen) await completeMultipart(blobs, row);
-        inspections.set(row.id, seen ?? (await inspectObject(blobs, row)));
+        try {
+          inspections.set(row.id, known?.get(row.id) ?? (await inspect(row)));
+        } catch (error) {
+          // Files in parts ask more of the store than others do, which its policy may not allow.
+          if (row.multipart_id === null) throw error;
+          logger.error({ err: error, uploadId: row.id }, 'A file in parts could not be completed');
+          unanswered.add(row.id);
+        }
       });
       const accepted: Accepted[] = [];
       const refused: Refused[] = [];
@@ -189,7 +207,9 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
             return { assetId, success: false, error };
           }
           const outcome = outcomes.get(assetId) ??
-            (await answerAfter(row)) ?? { problem: fileProblem('not_uploaded') };
+            (await answerAfter(row)) ?? {
+              problem: fileProblem(unanswered.has(assetId) ? 'internal' : 'not_uploaded'),
+            };
           return 'asset' in outcome
             ? { assetId, success: true, asset: outcome.asset }
             : { assetId, success: false, error: outcome.problem };

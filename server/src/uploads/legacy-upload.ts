@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checksumSchema, type FinalizedAsset } from 'bulkhead/protocol';
@@ -11,6 +10,9 @@ import type { Finalizer } from './finalize.ts';
 import type { CredentialIssuer } from './issue-credentials.ts';
 
 const MAX_FIELD_BYTES = 4096;
+/** Files of one process that may be on its disk at once, each as large as a file may be. */
+const MAX_SPOOLED = 8;
+const RETRY_SECONDS = 2;
 const FIELDS = ['clientId', 'path', 'checksum'] as const;
 
 /** A part of a form, as its reader needs it. */
@@ -39,7 +41,7 @@ export interface LegacyUploadParts {
   maxFileBytes: number;
 }
 
-/** What the form brought: the file is at `path` by then. */
+/** What the form brought. */
 interface Received {
   filename: string;
   mimeType: string;
@@ -50,7 +52,9 @@ interface Received {
 export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
   const { db, blobs, issuer, finalizer, maxFileBytes } = parts;
 
-  const store = async (userId: string, assetId: string, path: string) => {
+  let spooled = 0;
+
+  const store = async (userId: string, assetId: string, spool: FileHandle) => {
     const row = await db
       .selectFrom('uploads')
       .selectAll()
@@ -58,7 +62,7 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
       .where('user_id', '=', userId)
       .executeTakeFirstOrThrow();
     const { key, size: sizeBytes, checksum, mime_type: contentType } = row;
-    const source = createReadStream(path);
+    const source = spool.createReadStream({ start: 0, autoClose: false });
     try {
       // What is there already is for finalize to judge.
       await blobs.create({ key, sizeBytes, checksum, contentType }, source);
@@ -71,7 +75,7 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
     userId: string,
     file: Received,
     fields: ReadonlyMap<string, string>,
-    path: string,
+    spool: FileHandle,
   ): Promise<FinalizedAsset> => {
     const promised = fields.get('checksum');
     if (promised !== undefined && promised !== file.checksum) {
@@ -94,7 +98,7 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
       throw new ProblemError(result.error.code, result.error.detail);
     }
     const { assetId } = result.credential;
-    await store(userId, assetId, path);
+    await store(userId, assetId, spool);
     const [finalized] = await finalizer.finalize(userId, [{ assetId }]);
     if (!finalized) throw new Error('Finalize gave no result');
     if (finalized.success) return finalized.asset;
@@ -104,13 +108,18 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
   return {
     maxFileBytes,
     async receive(userId, form) {
-      const dir = await mkdtemp(join(tmpdir(), 'bulkhead-form-'));
+      if (spooled >= MAX_SPOOLED) {
+        const message = 'Too many forms are being received: please try again';
+        throw new ProblemError('unavailable', message, { retryAfterSeconds: RETRY_SECONDS });
+      }
+      spooled += 1;
+      let spool: FileHandle | undefined;
       try {
-        const path = join(dir, 'file');
+        spool = await openSpool();
         const fields = new Map<string, string>();
         let file: Received | undefined;
         for await (const part of form) {
-          if (part.name === 'file' && !file) file = await spool(part, path, maxFileBytes);
+          if (part.name === 'file' && !file) file = await spoolFile(part, spool, maxFileBytes);
           else if (isField(part.name) && !fields.has(part.name)) {
             fields.set(part.name, await readField(part));
           } else {
@@ -120,12 +129,23 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
           }
         }
         if (!file) throw new ProblemError('invalid_request', 'The form has no field "file"');
-        return await keep(userId, file, fields, path);
+        return await keep(userId, file, fields, spool);
       } finally {
-        await rm(dir, { recursive: true, force: true });
+        spooled -= 1;
+        await spool?.close();
       }
     },
   };
+}
+
+/** A file without a name: it goes with the process, however that ends. */
+async function openSpool(): Promise<FileHandle> {
+  const dir = await mkdtemp(join(tmpdir(), 'bulkhead-form-'));
+  try {
+    return await open(join(dir, 'file'), 'wx+', 0o600);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 }
 
 function isField(name: string): boolean {
@@ -133,21 +153,20 @@ function isField(name: string): boolean {
 }
 
 /** Size and checksum are known at the end only, and a store wants them first: so it waits on disk. */
-async function spool(part: LegacyPart, path: string, maxFileBytes: number): Promise<Received> {
+async function spoolFile(
+  part: LegacyPart,
+  spool: FileHandle,
+  maxFileBytes: number,
+): Promise<Received> {
   const hash = createHash('sha256');
   let size = 0;
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for await (const chunk of part.chunks()) {
-      size += chunk.byteLength;
-      if (size > maxFileBytes) {
-        throw new ProblemError('file_too_large', `At most ${maxFileBytes} bytes are taken`);
-      }
-      hash.update(chunk);
-      await file.writeFile(chunk);
+  for await (const chunk of part.chunks()) {
+    size += chunk.byteLength;
+    if (size > maxFileBytes) {
+      throw new ProblemError('file_too_large', `At most ${maxFileBytes} bytes are taken`);
     }
-  } finally {
-    await file.close();
+    hash.update(chunk);
+    await spool.writeFile(chunk);
   }
   const { filename = '', mimeType } = part;
   if (filename === '') throw new ProblemError('invalid_name', 'The file has no name');

@@ -89,7 +89,9 @@ export function createPackReceiver(parts: PackReceiverParts): PackReceiver {
       const { key, size: sizeBytes, checksum, mime_type: contentType } = row;
       const isNew = await blobs.create({ key, sizeBytes, checksum, contentType }, bytes);
       // What was there already is for finalize to look at.
-      if (isNew) inspected.set(row.id, { status: 'accepted', mimeType });
+      if (isNew && row.multipart_id === null) {
+        inspected.set(row.id, { status: 'accepted', mimeType });
+      }
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       const problem = fileProblem(error.code, error.message);

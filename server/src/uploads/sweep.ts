@@ -108,7 +108,11 @@ async function sweepReservations(parts: SweepParts): Promise<number> {
       .execute();
     if (rejected.length === 0) break;
     for (const { key, multipart_id } of rejected) {
-      if (multipart_id !== null) await blobs.multipart?.abort(key, multipart_id);
+      if (multipart_id === null) continue;
+      // What is left of it is found again among the unfinished ones.
+      await blobs.multipart?.abort(key, multipart_id).catch((error: unknown) => {
+        logger.warn({ err: error }, 'An upload in parts could not be aborted yet');
+      });
     }
     await blobs.delete(rejected.map((row) => row.key));
     const ids = rejected.map((row) => row.id);

@@ -14,6 +14,8 @@ export class BandwidthGate {
 
   /** @param bytesPerSecond null for no cap */
   set(bytesPerSecond: number | null): void {
+    this.dispose();
+    this.#timer = undefined;
     this.#cap.set(bytesPerSecond, this.#context.runtime.now());
   }
 

@@ -13,5 +13,6 @@ export async function explainPutFailure(
     return new UploadError('file_changed', message, { cause: error });
   }
   if (error.kind !== 'network' || !body) return error;
-  return (await findFault(body, context)) ?? error;
+  // A look that was broken off says nothing: then the failure is what it was.
+  return (await findFault(body, context).catch(() => undefined)) ?? error;
 }

@@ -55,7 +55,7 @@ export class FileWatch {
     for (const [index, body] of bodies.entries()) {
       if (!body) continue;
       const fault = await findFault(body, this.#parts).catch(() => undefined);
-      if (this.#isStopped) return;
+      if (this.#isStopped || this.#parts.signal.aborted) return;
       if (!fault || (this.#hasSent && !isCutOff(fault))) continue;
       this.stop();
       onFault(fault, index);

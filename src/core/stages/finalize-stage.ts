@@ -8,6 +8,7 @@ import type { Upload } from '../upload-state.ts';
 import { Linger } from './linger.ts';
 import { type FailedEnding, runBatch } from './run-batch.ts';
 import {
+  asUploadError,
   judgeFailure,
   MAX_FREE_TRIES,
   type Stage,
@@ -108,8 +109,12 @@ export class FinalizeStage implements Stage {
       ? []
       : batch.filter(({ status }) => status === 'put-unknown');
     if (inDoubt.length === 0) return adapter.finalize(batch, signal);
-    const heads = await adapter.head?.(inDoubt, signal);
-    const absent = new Set(inDoubt.filter((_, index) => heads?.[index] !== true));
+    const heads = await this.#headsOf(inDoubt);
+    // One that cannot be asked about keeps no other from being finalized.
+    if (heads instanceof UploadError && inDoubt.length === batch.length) throw heads;
+    const failure = heads instanceof UploadError ? heads : undefined;
+    const isThere = (index: number) => !(heads instanceof UploadError) && heads?.[index] === true;
+    const absent = new Set(inDoubt.filter((_, index) => !isThere(index)));
     const there = batch.filter((upload) => !absent.has(upload));
     const outcomes = there.length === 0 ? [] : await adapter.finalize(there, signal);
     return batch.map((upload): FinalizeOutcome => {
@@ -117,8 +122,19 @@ export class FinalizeStage implements Stage {
       if (outcome) return outcome;
       const code = absent.has(upload) ? 'not_uploaded' : 'unexpected_response';
       const error = new UploadError(code, 'The store does not have it, or does not say so.');
-      return { status: 'failed', error };
+      return { status: 'failed', error: (absent.has(upload) && failure) || error };
     });
+  }
+
+  /** What the store says of them; a failure that may pass by itself. One that will not says no more than "no". */
+  async #headsOf(inDoubt: readonly Sent[]): Promise<readonly boolean[] | UploadError | undefined> {
+    const { adapter, signal } = this.#context;
+    try {
+      return await adapter.head?.(inDoubt, signal);
+    } catch (cause) {
+      const error = asUploadError(this.#context, cause);
+      return error.isRetryable ? error : undefined;
+    }
   }
 
   #settle(id: string, { asset }: Settled): void {

@@ -125,6 +125,11 @@ export class PackStage implements Stage {
     if (this.lane.free() > 0) this.lane.starved();
   }
 
+  /** The upload is stored: how its packs went does not matter any more. */
+  forget(id: string): void {
+    this.#failures.delete(id);
+  }
+
   /** Ends the pack in which an upload is that was paused or cancelled; the others go in another one. */
   cancel(id: string): void {
     this.#options.credentials.delete(id);
@@ -213,14 +218,18 @@ export class PackStage implements Stage {
       watch.stop();
       const files = items.length;
       const bytes = items.reduce((sum, { body }) => sum + body.size, 0);
-      if (!outcomes?.every((outcome) => outcome === 'lost')) {
+      const isLost = outcomes?.includes('lost') ?? false;
+      if (!isLost) {
         this.lane.succeeded(runtime.now() - startMs);
         telemetry.span('put', startMs, { uploadId: null, outcome: 'ok', bytes, files });
         this.#files.add(files, runtime.now());
         this.#bytes.add(bytes, runtime.now());
       }
+      const costsAttempt = isLost && this.lane.failed(lostAnswer());
       for (const [index, item] of items.entries()) {
-        await this.#settle(item, outcomes?.[index] ?? missing(), signal);
+        const outcome = outcomes?.[index] ?? missing();
+        if (outcome === 'lost') this.#lost(item.upload.id, costsAttempt);
+        else await this.#settle(item, outcome, signal);
       }
     } catch (cause) {
       watch?.stop();
@@ -259,6 +268,8 @@ export class PackStage implements Stage {
           if (signal.aborted) return [];
           const bytes = this.#context.files.keptBytes(id);
           if (body && credential) return [{ upload, credential, body, bytes }];
+          // Before it is detached, which would end the pack for all.
+          this.#aborts.delete(id);
           if (stillIn(this.#context.ledger, id, 'uploading')) this.#context.detach(id);
         } catch (cause) {
           this.#failed(id, toFileError(cause) ?? asUploadError(this.#context, cause), true);
@@ -291,13 +302,12 @@ export class PackStage implements Stage {
 
   async #settle(
     { upload: { id }, body }: PackItem,
-    outcome: PackOutcome,
+    outcome: Exclude<PackOutcome, 'lost'>,
     signal: AbortSignal,
   ): Promise<void> {
     this.#aborts.delete(id);
     this.#failures.delete(id);
     if (outcome === 'stored') this.#results.stored(id);
-    else if (outcome === 'lost') this.#lost(id);
     else if ('finalized' in outcome) this.#results.finalized(id, outcome.finalized);
     else {
       const { runtime } = this.#context;
@@ -307,11 +317,18 @@ export class PackStage implements Stage {
     }
   }
 
-  #lost(id: string): void {
+  /** What came of it finalize finds out; where packs never get an answer, the file goes alone in the end. */
+  #lost(id: string, costsAttempt: boolean): void {
     const { attemptLog, runtime } = this.#context;
-    const error = new UploadError('network_failed', 'The server’s answer was lost.');
-    attemptLog.add(id, { stage: 'put', atMs: runtime.epochNow(), failure: error.toFailure() });
-    this.#results.lost(id, this.lane.failed(error, id));
+    this.#aborts.delete(id);
+    this.#countFailure(id);
+    const failure = lostAnswer().toFailure();
+    attemptLog.add(id, { stage: 'put', atMs: runtime.epochNow(), failure });
+    this.#results.lost(id, costsAttempt);
+  }
+
+  #countFailure(id: string): void {
+    this.#failures.set(id, (this.#failures.get(id) ?? 0) + 1);
   }
 
   #failed(id: string, error: UploadError, costsAttempt: boolean): void {
@@ -330,13 +347,16 @@ export class PackStage implements Stage {
     const isHalted = haltsOn(this.#context, error, startMs);
     if (!isHalted) this.lane.failed(error);
     if (isUnsupported(error)) this.#isOff = true;
-    const counts = !isHalted && error.action !== 'throttle';
+    // A rate limit is of the person; a server that has no room may have some for a smaller body.
+    const counts = !isHalted && error.kind !== 'rate_limit';
     for (const { upload, body, bytes } of items) {
       const { id } = upload;
-      const isSuspect = error.code === 'network_failed' && !bytes;
-      const fault = isSuspect ? await findFault(body, { runtime, signal }) : undefined;
+      const isSuspect = error.kind === 'network' && !bytes;
+      const look = isSuspect ? findFault(body, { runtime, signal }) : undefined;
+      const fault = await look?.catch(() => undefined);
+      if (signal.aborted) return;
       if (fault) this.#failed(id, fault, true);
-      else if (counts) this.#failures.set(id, (this.#failures.get(id) ?? 0) + 1);
+      else if (counts) this.#countFailure(id);
     }
   }
 
@@ -350,7 +370,9 @@ export class PackStage implements Stage {
   }
 }
 
-function missing(): PackOutcome {
+const lostAnswer = () => new UploadError('network_failed', 'The server’s answer was lost.');
+
+function missing(): { readonly failed: UploadError } {
   const message = 'The server’s answer left this file out.';
   return { failed: new UploadError('unexpected_response', message) };
 }

@@ -220,7 +220,7 @@ export class PutStage implements Stage {
     const fault = isAgain ? await findFault(body, { runtime, signal }) : undefined;
     if (fault) throw fault;
     if (adapter.capabilities.checksum === 'sha256' || signal.aborted) return body;
-    return verifiedBytes(body, checksum, this.#options.hasher, signal);
+    return verifiedBytes(body, checksum, this.#options.hasher, { runtime, signal });
   }
 
   async #fail(id: string, put: FailedPut): Promise<void> {
