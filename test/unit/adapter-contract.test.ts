@@ -135,6 +135,24 @@ describe('a store whose answer was lost, behind a backend that takes every uploa
     expect(Math.max(...backend.puts.values())).toBe(1);
   });
 
+  it('that cannot be asked keeps nobody else from being finalized', async () => {
+    const { uploader, finish } = createWith((adapter) => ({
+      ...adapter,
+      capabilities: trusting(adapter),
+      async put(request) {
+        await adapter.put(request);
+        return request.upload.name === 'photo-1.jpg' ? 'lost' : 'stored';
+      },
+      head: async () => {
+        throw new UploadError('store_refused', 'HEAD is not allowed.', { status: 403 });
+      },
+    }));
+    await uploader.add(textFiles(5));
+    await finish();
+    // The one in doubt is sent again, and the store says that it has it.
+    expect(uploader.getSnapshot()).toMatchObject({ uploaded: 5, failed: 0 });
+  });
+
   it('without head is sent the bytes again', async () => {
     let losses = 0;
     const { uploader, finish } = createWith((adapter) => ({

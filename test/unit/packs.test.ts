@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { packBytes } from '../../src/core/stages/pack-plan.ts';
+import { createUploader } from '../../src/create-uploader.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import { createWorld, expectInvariants, textFiles, type World } from '../support/uploader-world.ts';
+import {
+  createWorld,
+  expectInvariants,
+  textFiles,
+  textHasher,
+  type World,
+} from '../support/uploader-world.ts';
 
 const PACK = { maxFiles: 50, maxBytes: 100_000, maxFileBytes: 1_000 };
 const network = () => new UploadError('network_failed', 'gone');
@@ -153,6 +160,35 @@ describe('packs', () => {
     expect(world.backend.finalizeCalls).toBeGreaterThan(0);
   });
 
+  it('that never get an answer, though nothing arrives, give way to PUTs', async () => {
+    const world = createWorld({}, { pack: PACK });
+    const adapter = world.backend.adapter({ pack: PACK });
+    const uploader = createUploader({
+      adapter: { ...adapter, putPack: async ({ items }) => items.map(() => 'lost' as const) },
+      runtime: world.runtime,
+      hasher: textHasher(world.runtime),
+    });
+    await uploader.add(textFiles(100));
+    const isOver = () => uploader.getSnapshot().uploaded + uploader.getSnapshot().failed === 100;
+    await world.runtime.advance(30 * 60_000, isOver);
+    expect(uploader.getSnapshot()).toMatchObject({ uploaded: 100, failed: 0 });
+    expect(sent(world, 'put')).toHaveLength(100);
+    uploader.destroy();
+  });
+
+  it('that are answered 503 for ever give way to PUTs, and keep no large file waiting', async () => {
+    const world = createWorld(
+      {
+        pack: () => {
+          throw new UploadError('unavailable', 'no room', { status: 503, retryAfterMs: 5_000 });
+        },
+      },
+      { pack: PACK },
+    );
+    const { searchable, failed } = await upload(world, [...textFiles(100), large('a.jpg')]);
+    expect([searchable, failed]).toEqual([101, 0]);
+  });
+
   it('that lose a cancelled file bring the others over, and not that one', async () => {
     const world = createWorld({}, { pack: PACK, backend: { putLatencyMs: 1_000 } });
     void world.uploader.add(textFiles(50));
@@ -181,6 +217,18 @@ describe('packs', () => {
     await world.finish();
     expectInvariants(world);
     expect(world.uploader.getSnapshot()).toMatchObject({ searchable: 120, failed: 0 });
+  });
+});
+
+describe('a cap on the speed', () => {
+  it('that is raised holds nobody for what the old one asked', async () => {
+    const world = createWorld({}, { maxBytesPerSecond: 10 });
+    void world.uploader.add(textFiles(20));
+    await world.runtime.advance(2_000);
+    world.uploader.setMaxBytesPerSecond(10_000);
+    await world.finish(5_000);
+    expect(world.uploader.getSnapshot()).toMatchObject({ searchable: 20 });
+    expectInvariants(world);
   });
 });
 

@@ -29,7 +29,7 @@ export function createIdleStore({ isAnswering }: { isAnswering: boolean }): Idle
     },
     adapter: {
       name: 'idle',
-      capabilities: { maxConcurrency: 6, maxBatchFiles: 200 },
+      capabilities: { maxConcurrency: 6, maxBatchFiles: 200, checksum: 'sha256' },
       async credentials(files) {
         await nextTask();
         return files.map(({ id }) => ({ status: 'granted', credential: credentialOf(id) }));

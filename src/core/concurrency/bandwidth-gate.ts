@@ -27,7 +27,7 @@ export class BandwidthGate {
     this.#timer ??= runtime.setTimer(() => {
       this.#timer = undefined;
       this.#context.wake();
-    }, waitMs);
+    }, Math.ceil(waitMs));
     return true;
   }
 
