@@ -88,6 +88,8 @@ async function failed(): Promise<void> {
   await page.setViewportSize({ ...WIDE, height: 1180 });
   await page.emulateMedia({ colorScheme: 'light' });
   let puts = 0;
+  // Each photo alone, so that some of them can be refused.
+  await page.route('**/api/upload-pack', (route) => route.fulfill({ status: 404 }));
   await page.route(
     (url) => url.origin === server.storeUrl && url.searchParams.has('c'),
     (route) => {
