@@ -23,7 +23,10 @@ const folder = path.join(dir, 'stickers');
 for (let at = 0; at < PICTURES; at += 1) {
   const below = path.join(folder, `set ${Math.floor(at / PER_FOLDER) + 1}`);
   if (at % PER_FOLDER === 0) await mkdir(below, { recursive: true });
-  await writeFile(path.join(below, `sticker-${String(at).padStart(5, '0')}.png`), await sticker(at));
+  await writeFile(
+    path.join(below, `sticker-${String(at).padStart(5, '0')}.png`),
+    await sticker(at),
+  );
 }
 await buildDemo();
 const server = await DemoServer.start({ env: {} });

@@ -109,14 +109,11 @@ export function describeHasher(
 
     // WebKitGTK 2.50 may still have a small file in memory when it is gone, and reads it (docs/browsers.md).
     const gone = [...(thisEngine() === 'webkit' ? [] : [50_000]), 2 * MEGABYTE, 9 * MEGABYTE];
-    it.each(gone)(
-      'says that a file of %i bytes is gone',
-      async (sizeBytes) => {
-        const { file, remove } = await diskFile(patterned(sizeBytes));
-        await remove();
-        await expect(hasher.hash(file, signal)).rejects.toMatchObject({ code: 'file_unreadable' });
-      },
-    );
+    it.each(gone)('says that a file of %i bytes is gone', async (sizeBytes) => {
+      const { file, remove } = await diskFile(patterned(sizeBytes));
+      await remove();
+      await expect(hasher.hash(file, signal)).rejects.toMatchObject({ code: 'file_unreadable' });
+    });
 
     // WebKitGTK 2.50 reads zeros in place of what was cut off, at the old length: nothing tells (docs/browsers.md).
     const cutOff = thisEngine() === 'webkit' ? [] : [50_000, 9 * MEGABYTE];
