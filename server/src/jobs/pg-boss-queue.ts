@@ -32,6 +32,11 @@ const SUPERVISE_SECONDS = 2;
 /** A handler that hangs, though its process lives, loses its job after this. */
 const EXPIRE_SECONDS = 15 * 60;
 const DEFAULT_GRACE_MS = 5000;
+/**
+ * Processes that start at once on an empty database make the same schema, and PostgreSQL lets one of them win. The
+ * others wait a second, then two, then four.
+ */
+const START_ATTEMPTS = 4;
 
 const QUEUE_OPTIONS = {
   // At most one running job per asset (its singletonKey); any number may wait.
@@ -127,7 +132,7 @@ export function createPgBossQueue(options: PgBossQueueOptions): Queue {
 
     async start() {
       if (isStarted) return;
-      await boss.start();
+      await boss.start({ attempts: isEmbedded ? 1 : START_ATTEMPTS });
       for (const name of JOB_NAMES) {
         await boss.createQueue(name, QUEUE_OPTIONS);
         if (isSoleWorker) await releaseOrphans(name);
