@@ -89,7 +89,10 @@ export function formatReport(report: LoadReport): string {
     `${machine.cores} × ${machine.cpu}, ${mebibytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}, Chromium ${machine.chromium}`,
     '',
     `${'stage'.padEnd(11)}${['p50', 'p95', 'p99', 'max'].map((name) => name.padStart(10)).join('')}`,
-    ...STAGES.map((stage) => formatStage(stage, report.stages[stage])),
+    // Files go either alone or in packs: what none went through says nothing.
+    ...STAGES.filter((stage) => report.stages[stage].count > 0).map((stage) =>
+      formatStage(stage, report.stages[stage]),
+    ),
     '',
     row('all uploaded', rate(report.uploadedMs, report.uploadedFilesPerSecond)),
     row('all searchable', rate(report.searchableMs, report.searchableFilesPerSecond)),

@@ -15,6 +15,7 @@ export const STAGES = [
   'credential',
   'put',
   'finalize',
+  'pack',
   'upload',
   'processing',
   'embedding',
@@ -28,7 +29,8 @@ export const STAGE_MEANING: Readonly<Record<Stage, string>> = {
   credential: 'waiting for the answer to its credential request',
   put: 'sending the bytes',
   finalize: 'from the last byte to the acknowledgement',
-  upload: 'all four together, without waiting for its turn',
+  pack: 'sending it in a pack, to the acknowledgement',
+  upload: 'all of these together, without waiting for its turn',
   processing: 'from the acknowledgement to the thumbnail',
   embedding: 'from the thumbnail to searchable',
   total: 'from being added to searchable',
@@ -48,6 +50,7 @@ export function measureStages(uploads: ProbeResult['uploads']): Record<Stage, Pe
     credential: [],
     put: [],
     finalize: [],
+    pack: [],
     upload: [],
     processing: [],
     embedding: [],
@@ -62,13 +65,22 @@ export function measureStages(uploads: ProbeResult['uploads']): Record<Stage, Pe
       spans[stage].push(to - from);
       return to - from;
     };
-    const parts = [
+    // What goes in a pack is acknowledged with it: it is never merely sent.
+    const isPacked = statusMs.uploaded === undefined;
+    const sending = isPacked
+      ? [span('pack', statusMs.uploading, stored)]
+      : [
+          span('put', statusMs.uploading, statusMs.uploaded),
+          span('finalize', statusMs.uploaded, stored),
+        ];
+    const steps = [
       span('hash', statusMs.hashing, statusMs.hashed),
       span('credential', statusMs.requesting, statusMs.ready),
-      span('put', statusMs.uploading, statusMs.uploaded),
-      span('finalize', statusMs.uploaded, stored),
-    ].filter((part) => part !== undefined);
-    if (parts.length === 4) spans.upload.push(parts.reduce((sum, part) => sum + part, 0));
+      ...sending,
+    ];
+    const parts = steps.filter((part) => part !== undefined);
+    if (parts.length === steps.length)
+      spans.upload.push(parts.reduce((sum, part) => sum + part, 0));
     span('processing', stored, processed);
     span('embedding', statusMs.embedding, statusMs.searchable);
     span('total', addedMs, statusMs.searchable);

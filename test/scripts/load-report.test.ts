@@ -63,17 +63,23 @@ describe('the stages of a file', () => {
           searchable: 350,
         },
       },
+      {
+        id: 'packed',
+        addedMs: 0,
+        statusMs: { hashing: 0, hashed: 1, requesting: 1, ready: 2, uploading: 4, processing: 44 },
+      },
       { id: 'stuck', addedMs: 0, statusMs: { hashing: 10, hashed: 20 } },
     ]);
     const first = Object.fromEntries(
       Object.entries(stages).map(([stage, { count, max }]) => [stage, [count, max]]),
     );
     expect(first).toEqual({
-      hash: [2, 10],
-      credential: [1, 20],
+      hash: [3, 10],
+      credential: [2, 20],
       put: [1, 30],
       finalize: [1, 20],
-      upload: [1, 75],
+      pack: [1, 40],
+      upload: [2, 75],
       processing: [1, 200],
       embedding: [1, 50],
       total: [1, 350],
