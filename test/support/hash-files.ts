@@ -51,5 +51,8 @@ export async function diskFile(content: BlobPart): Promise<DiskFile> {
   };
   onTestFinished(() => disk.removeEntry(name).catch(() => {}));
   await rewrite(content);
-  return { file: await handle.getFile(), rewrite, remove: () => disk.removeEntry(name) };
+  const file = await handle.getFile();
+  // As the intake does. WebKit looks when it is first asked, and then keeps to it.
+  if (file.size === 0) throw new Error('The file should not be empty.');
+  return { file, rewrite, remove: () => disk.removeEntry(name) };
 }
