@@ -1,3 +1,4 @@
+import { isChromium } from '../runtime/is-chromium.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { hashInPage } from './hash-in-page.ts';
@@ -8,6 +9,7 @@ import { readBytes } from './read-bytes.ts';
 import { toReadError } from './read-error.ts';
 import { SLICE_BYTES } from './read-slices.ts';
 import type { Sha256, Sha256Source } from './sha256.ts';
+import { SharedReads } from './shared-reads.ts';
 import { digestInPage } from './subtle-hasher.ts';
 import { WorkerLostError, WorkerRefusalError } from './worker-channel.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -48,6 +50,7 @@ export interface AdaptiveHasherParts {
 export class AdaptiveHasher implements Hasher {
   readonly #parts: AdaptiveHasherParts;
   readonly #budget: ByteBudget;
+  readonly #shared = isChromium() ? new SharedReads() : undefined;
   #maxBufferedBytes: number;
   #workerEngine: Sha256['engine'] | undefined;
 
@@ -81,7 +84,7 @@ export class AdaptiveHasher implements Hasher {
   async hashAndKeep(file: Blob, signal: AbortSignal): Promise<HashedBytes | undefined> {
     if (!this.#parts.hasWebCrypto) return undefined;
     try {
-      const bytes = await readBytes(file, file, { runtime: this.#parts.runtime, signal });
+      const bytes = await this.#read(file, { runtime: this.#parts.runtime, signal });
       return { checksum: toHex(await crypto.subtle.digest('SHA-256', bytes)), bytes };
     } catch (cause) {
       throw toReadError(cause, signal);
@@ -101,7 +104,7 @@ export class AdaptiveHasher implements Hasher {
     const giveBack = await this.#budget.take(size, context.signal);
     let isMemory = false;
     try {
-      const bytes = await readBytes(file, file, context);
+      const bytes = await this.#read(file, context);
       const channel = size > SMALL_BYTES ? pool.pick() : undefined;
       if (channel) return await digestInWorker(channel, bytes);
       if (size <= MAX_PAGE_DIGEST_BYTES) return await digestInPage(bytes);
@@ -115,6 +118,10 @@ export class AdaptiveHasher implements Hasher {
     // The file can be read after all: it was the memory.
     if (isMemory) this.#maxBufferedBytes = Math.min(this.#maxBufferedBytes, Math.floor(size / 2));
     return digest;
+  }
+
+  #read(file: Blob, context: HashContext): Promise<ArrayBuffer> {
+    return this.#shared?.read(file, context) ?? readBytes(file, file, context);
   }
 
   /** By a worker; on another one when it is lost, on the page when there is none. */

@@ -1,5 +1,7 @@
 import { UploadError } from '../errors/upload-error.ts';
-import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
+import { Deadline } from '../runtime/deadline.ts';
+import { isChromium } from '../runtime/is-chromium.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { PutRequest } from './adapter.ts';
 import { isHtmlPage } from './html-page.ts';
 import { toAnswerError } from './read-problem.ts';
@@ -57,12 +59,12 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
   const { size: sizeBytes } = body;
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
-    let timer: TimerHandle | undefined;
     let isFullySent = false;
+    let stallMs = 0;
     const startMs = runtime.now();
 
     const settle = (action: () => void) => {
-      if (timer !== undefined) runtime.clearTimer(timer);
+      stall.clear();
       signal.removeEventListener('abort', abort);
       action();
     };
@@ -71,17 +73,18 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
       settle(() => reject(new UploadError('cancelled', 'The upload was cancelled.')));
       xhr.abort();
     };
-    const watch = (stallMs: number) => {
-      if (timer !== undefined) runtime.clearTimer(timer);
-      timer = runtime.setTimer(() => {
-        const seconds = Math.round(stallMs / 1_000);
-        // After the last byte the store may have stored it: that is to be found out, not repeated.
-        settle(() => {
-          if (isFullySent) resolve('lost');
-          else reject(new UploadError('stalled', `No byte was sent for ${seconds} s.`));
-        });
-        xhr.abort();
-      }, stallMs);
+    const stall = new Deadline(runtime, () => {
+      const seconds = Math.round(stallMs / 1_000);
+      // After the last byte the store may have stored it: that is to be found out, not repeated.
+      settle(() => {
+        if (isFullySent) resolve('lost');
+        else reject(new UploadError('stalled', `No byte was sent for ${seconds} s.`));
+      });
+      xhr.abort();
+    });
+    const watch = (limitMs: number) => {
+      stallMs = limitMs;
+      stall.set(limitMs);
     };
 
     const sentAll = () => {
@@ -126,19 +129,11 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
       xhr.setRequestHeader(name, value);
     }
     watch(SENDING_STALL_MS + sizeBytes / SLOWEST_COPY_BYTES_PER_MS);
+    // Of a file that has grown Firefox sends all there is, past the announced length, and then shows a broken
+    // connection in place of the store's answer. A slice ends where it should. Chromium needs none: there it
+    // takes the long way through the browser's own process, and 0.2 to 0.7 ms of the page (bench/compare).
     xhr.send(isChromium() ? body : body.slice(0, sizeBytes, body.type));
   });
-}
-
-/**
- * Of a file that has grown Firefox sends all there is, past the announced length, and then shows a broken
- * connection in place of the store's answer. A slice ends where it should. Chromium sends no file that was
- * changed since its size was read; there a slice takes the long way through the browser's own process, and
- * making it 0.2 to 0.7 ms of the page (bench/compare). Where this is not known, as on plain http, slices are
- * right as well.
- */
-function isChromium(): boolean {
-  return 'userAgentData' in navigator;
 }
 
 /**

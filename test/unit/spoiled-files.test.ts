@@ -75,3 +75,21 @@ it('a changed file takes the place of its dead letter, over a reload as well', a
   await finish();
   expect(statuses(page)).toEqual(['searchable']);
 });
+
+it('a file whose size is another one when it is read fails, and sends nothing', async () => {
+  const { open, finish, life } = createTabs('file_unreadable');
+  life.isSpoiled = false;
+  const page = open();
+  // As WebKit says of a file that is gone, when its size was not asked for before.
+  const file = new File(['photo'], 'photo.jpg');
+  let size = 5;
+  Object.defineProperty(file, 'size', { get: () => size });
+  page.uploader.pause();
+  await page.uploader.add([file]);
+  size = 0;
+  page.uploader.resume();
+  await finish();
+  expect([...page.uploader.uploads()]).toMatchObject([
+    { status: 'dead', failure: { code: 'file_changed' } },
+  ]);
+});

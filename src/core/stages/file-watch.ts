@@ -1,6 +1,7 @@
 import type { UploadError } from '../../errors/upload-error.ts';
 import { findFault } from '../../hashing/read-error.ts';
-import type { Runtime, TimerHandle } from '../../runtime/runtime.ts';
+import { Deadline } from '../../runtime/deadline.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 
 /** Nothing was heard of a PUT for so long: the file is looked at, which takes about a millisecond. */
 const QUIET_MS = 5_000;
@@ -23,12 +24,13 @@ export interface FileWatchParts {
  */
 export class FileWatch {
   readonly #parts: FileWatchParts;
-  #timer: TimerHandle | undefined;
+  readonly #quiet: Deadline;
   #hasSent = false;
   #isStopped = false;
 
   constructor(parts: FileWatchParts) {
     this.#parts = parts;
+    this.#quiet = new Deadline(parts.runtime, () => void this.#look());
     this.#arm();
   }
 
@@ -40,14 +42,11 @@ export class FileWatch {
 
   stop(): void {
     this.#isStopped = true;
-    if (this.#timer !== undefined) this.#parts.runtime.clearTimer(this.#timer);
+    this.#quiet.clear();
   }
 
   #arm(): void {
-    if (this.#isStopped) return;
-    const { runtime } = this.#parts;
-    if (this.#timer !== undefined) runtime.clearTimer(this.#timer);
-    this.#timer = runtime.setTimer(() => void this.#look(), QUIET_MS);
+    if (!this.#isStopped) this.#quiet.set(QUIET_MS);
   }
 
   async #look(): Promise<void> {

@@ -1,5 +1,5 @@
 import { toFileError } from '../../errors/file-error.ts';
-import { toUploadError } from '../../errors/upload-error.ts';
+import { toUploadError, UploadError } from '../../errors/upload-error.ts';
 import type { Hasher } from '../../hashing/hasher.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
@@ -8,6 +8,9 @@ import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from '
 
 /** Four reads ahead were enough to keep six PUTs busy (measured). */
 const CONCURRENT_READS = 4;
+/** Small files may be read together, which costs little more than one: so many, of so many bytes in all. */
+const CONCURRENT_SMALL_READS = 32;
+const SMALL_READS_BYTES = 2 * 1024 * 1024;
 /** Most bytes read at once; one larger file still goes, alone. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
@@ -38,7 +41,7 @@ export class HashStage implements Stage {
     this.#queue = new RowQueue(context.runtime, () => context.wake(), context.order);
     this.lane = new Lane({
       name: 'hash',
-      concurrency: CONCURRENT_READS,
+      concurrency: CONCURRENT_SMALL_READS,
       breakerThreshold: Number.POSITIVE_INFINITY,
       runtime: context.runtime,
       onWake: () => context.wake(),
@@ -55,7 +58,7 @@ export class HashStage implements Stage {
   }
 
   pump(): void {
-    while (this.lane.free() > 0 && this.#hasRoomAhead() && this.#readingBytes < READ_BUDGET_BYTES) {
+    while (this.lane.free() > 0 && this.#hasRoomAhead() && this.#mayRead()) {
       const id = this.#queue.take();
       if (id === undefined) return;
       const upload = takeable(this.#context, id, 'queued');
@@ -73,6 +76,11 @@ export class HashStage implements Stage {
   dispose(): void {
     this.#queue.dispose();
     this.lane.dispose();
+  }
+
+  #mayRead(): boolean {
+    const most = this.lane.active < CONCURRENT_READS ? READ_BUDGET_BYTES : SMALL_READS_BYTES;
+    return this.#readingBytes < most;
   }
 
   async #hash(upload: Upload): Promise<void> {
@@ -112,6 +120,10 @@ export class HashStage implements Stage {
     if (known !== undefined) return known;
     const file = await files.open(upload.id);
     if (!file) return undefined;
+    if (file.size !== upload.sizeBytes) {
+      const message = `The file changed: it has ${file.size} bytes where there were ${upload.sizeBytes}.`;
+      throw new UploadError('file_changed', message);
+    }
     const checksum = await this.#checksumBy(upload, file);
     checksums.remember(upload, checksum);
     return checksum;
