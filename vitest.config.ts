@@ -181,6 +181,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          // Each has a browser.
+          maxConcurrency: 3,
         },
       },
     ],

@@ -1,6 +1,6 @@
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import type { Page } from 'playwright';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, it, type TestContext } from 'vitest';
 import { ENGINES, Engine, type EngineName } from '../support/engines.ts';
 import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
@@ -21,17 +21,13 @@ const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
 const FILE_BYTES = 16_000_000;
 
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 beforeAll(buildDemo);
 
-async function setUp(name: EngineName) {
+async function setUp(name: EngineName, { onTestFinished }: TestContext) {
   const site = await ResumeSite.start(FILES, FILE_BYTES);
-  cleanups.push(() => site.close());
+  onTestFinished(() => site.close());
   const engine = await Engine.create(name);
-  cleanups.push(() => engine.close());
+  onTestFinished(() => engine.close());
   const page = await engine.open(site.url);
   return { site, page };
 }
@@ -44,7 +40,7 @@ const first = (page: Page) =>
     return { status: upload?.status, code };
   });
 
-async function end(page: Page, site: ResumeSite) {
+async function end(page: Page, site: ResumeSite, { expect }: TestContext) {
   const startMs = Date.now();
   await page.evaluate(() => window.uploader.done());
   expect(Date.now() - startMs).toBeLessThan(ENDS_WITHIN_MS);
@@ -55,9 +51,11 @@ async function end(page: Page, site: ResumeSite) {
 
 const others = ['photo-0001.jpg', 'photo-0002.jpg'];
 
-describe.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000 }, (name) => {
-  it.each(CHANGES)('that is %s while it is sent ends in words', async (_, deed, code) => {
-    const { site, page } = await setUp(name);
+// They wait more than they work.
+describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000 }, (name) => {
+  it.for(CHANGES)('that is %s while it is sent ends in words', async ([, deed, code], context) => {
+    const { expect } = context;
+    const { site, page } = await setUp(name, context);
     const match = { route: 'put', filename: 'photo-0000.jpg' } as const;
     await site.backend.plan([{ match, do: { trickleBytesPerSecond: 2_000_000 } }]);
     await page.evaluate(() => window.start());
@@ -65,34 +63,42 @@ describe.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000 }, (name) 
     const isSending = async () => (await first(page)).status;
     await expect.poll(isSending, { timeout: 10_000, interval: 50 }).toBe('uploading');
     await deed(site.files[0] ?? '');
-    expect(await end(page, site)).toEqual({ ended: { status: 'dead', code }, stored: others });
+    expect(await end(page, site, context)).toEqual({
+      ended: { status: 'dead', code },
+      stored: others,
+    });
   });
 
-  it.each(DEEDS)('that is %s after it was hashed ends in words', async (_, deed, code) => {
-    const { site, page } = await setUp(name);
+  it.for(DEEDS)('that is %s after it was hashed ends in words', async ([, deed, code], context) => {
+    const { expect } = context;
+    const { site, page } = await setUp(name, context);
     await site.backend.plan([{ match: { route: 'credentials' }, do: { delayMs: 1_000 } }]);
     await page.evaluate(() => window.start());
     await page.setInputFiles('#files', [...site.files]);
     const isHashed = async () => (await first(page)).status;
     await expect.poll(isHashed, { timeout: 10_000 }).toBe('requesting');
     await deed(site.files[0] ?? '');
-    expect(await end(page, site)).toEqual({ ended: { status: 'dead', code }, stored: others });
+    expect(await end(page, site, context)).toEqual({
+      ended: { status: 'dead', code },
+      stored: others,
+    });
   });
 
-  it('that changed before it was hashed is uploaded when it is added again', async () => {
-    const { site, page } = await setUp(name);
+  it('that changed before it was hashed is uploaded when it is added again', async (context) => {
+    const { expect } = context;
+    const { site, page } = await setUp(name, context);
     await page.evaluate(() => window.start({ autoStart: false }));
     await page.setInputFiles('#files', [...site.files]);
     await expect.poll(async () => (await first(page)).status).toBe('queued');
     await truncate(site.files[0] ?? '', 100);
     await page.evaluate(() => window.uploader.start());
-    expect(await end(page, site)).toEqual({
+    expect(await end(page, site, context)).toEqual({
       ended: { status: 'dead', code: 'file_changed' },
       stored: others,
     });
     await page.setInputFiles('#files', []);
     await page.setInputFiles('#files', [...site.files]);
-    expect(await end(page, site)).toEqual({
+    expect(await end(page, site, context)).toEqual({
       ended: { status: 'searchable', code: undefined },
       stored: ['photo-0000.jpg', ...others],
     });
