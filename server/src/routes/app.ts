@@ -53,7 +53,8 @@ export interface AppParts {
   finalizer: Finalizer;
   multipart: MultipartUploads;
   reconciler: Reconciler;
-  legacy: LegacyUploads;
+  /** Without it, forms are not taken. */
+  legacy: LegacyUploads | undefined;
   /** Where a form without JavaScript goes on. */
   legacyRedirect: string | undefined;
   /** Without one, packs are not taken. */

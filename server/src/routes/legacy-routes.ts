@@ -1,4 +1,5 @@
 import type { Context, Env, Hono } from 'hono';
+import { ProblemError } from '../problem-error.ts';
 import type { LegacyUploads } from '../uploads/legacy-upload.ts';
 import { readForm } from './read-form.ts';
 
@@ -13,7 +14,8 @@ export function mountLegacyUpload<E extends Env>(
     path: (route: string) => string;
     guard: (c: Context<E>) => Promise<string>;
     takeToken: (userId: string) => Promise<void>;
-    legacy: LegacyUploads;
+    /** Without it, the route answers 404. */
+    legacy: LegacyUploads | undefined;
     /** Where a form without JavaScript goes on. */
     legacyRedirect: string | undefined;
   },
@@ -21,12 +23,19 @@ export function mountLegacyUpload<E extends Env>(
   const { path, guard, takeToken, legacy, legacyRedirect } = parts;
   app.post(path('/api/upload'), async (c) => {
     const userId = await guard(c);
+    if (!legacy) throw new ProblemError('not_found', 'This server takes no form uploads');
     await takeToken(userId);
     const maxBodyBytes = legacy.maxFileBytes + OVERHEAD_BYTES;
     const form = readForm(c.req.raw, { maxBodyBytes, maxParts: MAX_PARTS });
-    const asset = await legacy.receive(userId, form);
+    const asset = await legacy.receive(userId, form, leastFileBytes(c.req.raw));
     const wantsPage = c.req.header('accept')?.includes('text/html') ?? false;
     if (legacyRedirect !== undefined && wantsPage) return c.redirect(legacyRedirect, 303);
     return c.json({ success: true, asset });
   });
+}
+
+/** What the length of the body says of the file in it, at least; a body that comes in chunks says nothing. */
+function leastFileBytes(request: Request): number {
+  const announced = Number(request.headers.get('content-length') ?? 0);
+  return Math.max(1, announced - OVERHEAD_BYTES);
 }

@@ -115,7 +115,8 @@ async function upsert(
   return new Map(rows.map((row) => [row.client_id, row]));
 }
 
-function tooManyOpen(usage: Usage, quotas: Quotas, nowMs: number): ProblemError {
+/** Waiting helps: reservations are finalized, or expire. */
+export function tooManyOpen(usage: Usage, quotas: Quotas, nowMs: number): ProblemError {
   const waitMs = (usage.firstExpiryMs ?? nowMs) - nowMs;
   const retryAfterSeconds = Math.min(LONGEST_WAIT_SECONDS, Math.max(1, Math.ceil(waitMs / 1000)));
   return new ProblemError(
