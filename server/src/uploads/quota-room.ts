@@ -8,7 +8,7 @@ import {
   secondsUntilFree,
   type Usage,
 } from '../rate-limit/quota.ts';
-import { tooManyOpen } from './reserve.ts';
+import { isLate, tooManyOpen } from './reserve.ts';
 import { readUsage } from './usage.ts';
 
 /** What is known of a file whose bytes are not here yet. */
@@ -54,7 +54,7 @@ export function createQuotaRoom({
         .where('client_id', '=', clientId)
         .where('state', '<>', 'rejected')
         .executeTakeFirst());
-    if (reserved && (reserved.state === 'finalized' || reserved.expires_at.getTime() > nowMs)) {
+    if (reserved && (reserved.state === 'finalized' || !isLate(reserved, nowMs))) {
       return true;
     }
     if (checksum === undefined) return false;
