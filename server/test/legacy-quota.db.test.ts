@@ -56,7 +56,7 @@ describe('a form of somebody whose day is used up', () => {
     expect(wait).toBeGreaterThan(DAY_SECONDS - 3600 - 60);
     expect(wait).toBeLessThanOrEqual(DAY_SECONDS);
     expect(body.retryAfter).toBe(wait);
-    expect(await spools()).toEqual([]);
+    await expect.poll(spools).toEqual([]);
     expect((await send(user, jpeg('b.jpg', 100_000))).status).toBe(200);
   });
 
@@ -167,7 +167,7 @@ describe('a form is refused before its bytes came', () => {
     for (const [bytes, head, code] of cases) {
       expect((await announce(user, bytes, head)).body.code).toBe(code);
     }
-    expect(await spools()).toEqual([]);
+    await expect.poll(spools).toEqual([]);
   });
 });
 

@@ -11,10 +11,6 @@ import type { QuotaRoom } from './quota-room.ts';
 import { openSpool, type Spooled, spoolBytes } from './spool.ts';
 import { validateFile } from './validate-file.ts';
 
-/** Files of one process that may be on its disk at once, each as large as a file may be. */
-const MAX_SPOOLED = 8;
-const RETRY_SECONDS = 2;
-
 /** A part of a form, as its reader needs it. */
 export interface LegacyPart {
   name: string;
@@ -55,8 +51,6 @@ type Received = Spooled & { filename: string; mimeType: string };
 
 export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
   const { db, blobs, room, issuer, finalizer, maxFileBytes } = parts;
-
-  let spooled = 0;
 
   /** What is refused by a quota says how long to wait, whoever found out. */
   const refusalOf = async (userId: string, { code, detail }: FileProblem) =>
@@ -137,11 +131,6 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
   return {
     maxFileBytes,
     async receive(userId, form, leastFileBytes) {
-      if (spooled >= MAX_SPOOLED) {
-        const message = 'Too many forms are being received: please try again';
-        throw new ProblemError('unavailable', message, { retryAfterSeconds: RETRY_SECONDS });
-      }
-      spooled += 1;
       let spool: FileHandle | undefined;
       try {
         const fields = new Map<string, string>();
@@ -165,7 +154,6 @@ export function createLegacyUploads(parts: LegacyUploadParts): LegacyUploads {
         }
         return await keep(userId, file, fields, spool);
       } finally {
-        spooled -= 1;
         await spool?.close();
       }
     },
