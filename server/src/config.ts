@@ -118,6 +118,8 @@ const common = {
    * on this server's own disk; `{}` switches it on for every store, `false` off.
    */
   packs: z.union([z.literal(false), packsSchema]).optional(),
+  /** `POST /api/upload`, one file as a form through this server. Default `true`; `false` switches it off. */
+  legacyUpload: z.boolean().optional(),
   /** A path or URL where a form without JavaScript goes on after `POST /api/upload`. Default: it is answered JSON. */
   legacyRedirect: z
     .string()

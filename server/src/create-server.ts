@@ -25,6 +25,7 @@ import { createFinalizer } from './uploads/finalize.ts';
 import { createCredentialIssuer } from './uploads/issue-credentials.ts';
 import { createLegacyUploads } from './uploads/legacy-upload.ts';
 import { createMultipartUploads } from './uploads/multipart.ts';
+import { createQuotaRoom } from './uploads/quota-room.ts';
 import { createPackReceiver } from './uploads/receive-pack.ts';
 import { createReconciler } from './uploads/reconcile.ts';
 import { sweepUploads } from './uploads/sweep.ts';
@@ -125,11 +126,15 @@ export function createBulkheadServer(options: ServerOptions): BulkheadServer {
     authorize,
     issuer: measuredIssuer,
     finalizer: measuredFinalizer,
-    legacy: createLegacyUploads({
-      ...{ db, blobs, maxFileBytes },
-      issuer: measuredIssuer,
-      finalizer: measuredFinalizer,
-    }),
+    legacy:
+      resolved.legacyUpload === false
+        ? undefined
+        : createLegacyUploads({
+            ...{ db, blobs, maxFileBytes },
+            room: createQuotaRoom({ db, quotas, clock }),
+            issuer: measuredIssuer,
+            finalizer: measuredFinalizer,
+          }),
     legacyRedirect: resolved.legacyRedirect,
     packs:
       packLimits &&

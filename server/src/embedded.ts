@@ -75,6 +75,7 @@ export async function createEmbeddedServer(options: EmbeddedOptions): Promise<Em
       authorize: resolved.authorize,
       limits: resolved.limits,
       packs: resolved.packs,
+      legacyUpload: resolved.legacyUpload,
       legacyRedirect: resolved.legacyRedirect,
       allowedOrigins: resolved.allowedOrigins,
       basePath: resolved.basePath,

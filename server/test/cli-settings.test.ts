@@ -66,6 +66,14 @@ describe('the environment', () => {
     ]);
   });
 
+  it('takes forms unless told not to', () => {
+    expect(readSettings({}).BULKHEAD_LEGACY_UPLOAD).toBe(true);
+    expect(readSettings({ BULKHEAD_LEGACY_UPLOAD: 'false' }).BULKHEAD_LEGACY_UPLOAD).toBe(false);
+    expect(problemsOf({ BULKHEAD_LEGACY_UPLOAD: 'no' })).toEqual([
+      'BULKHEAD_LEGACY_UPLOAD: expected true or false',
+    ]);
+  });
+
   it('needs nothing on a laptop', () => {
     expect(readSettings({})).toMatchObject({
       store: 'filesystem',

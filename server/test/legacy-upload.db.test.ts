@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { formOf, sendForm } from './fixtures/forms.ts';
 import {
   jpeg,
   promiseOf,
@@ -18,23 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
-const send = async (user: TestUser, form: FormData, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${app.apiUrl}/api/upload`, {
-    method: 'POST',
-    headers: { 'x-user': user.id, ...headers },
-    body: form,
-    redirect: 'manual',
-  });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : {} };
-};
-
-function formOf(file: TestFile, fields: Record<string, string> = {}): FormData {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  form.append('file', new File([file.bytes], file.filename, { type: file.mimeType }));
-  return form;
-}
+const send = (user: TestUser, form: FormData, headers?: Record<string, string>) =>
+  sendForm(app.apiUrl, user, form, headers);
 
 test('a form with one file is stored, finalized and answered as finalize answers', async () => {
   const user = app.user();

@@ -299,7 +299,9 @@ describe('a pack that is cut off', () => {
     expect(await user.jobs()).toHaveLength(2);
     const { body } = await send(user, [...parts, END]);
     expect(codesOf(body.results)).toEqual(['ok', 'ok', 'ok', 'ok']);
-    const temporary = (await filesIn(app.storeDir)).filter((name) => /^\d+-/.test(name));
+    const temporary = (await filesIn(app.storeDir)).filter((name) =>
+      /^\d+-[\da-f-]{36}/.test(name),
+    );
     expect(temporary).toEqual([]);
   });
 });

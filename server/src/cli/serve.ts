@@ -34,6 +34,7 @@ export async function serve(kit: OpenKit, withWorkers: boolean): Promise<Running
     authorize: authorizeOf(kit),
     blobStore: store.blobStore,
     allowedOrigins: config.allowedOrigins ?? BULKHEAD_ALLOWED_ORIGINS ?? [],
+    legacyUpload: config.legacyUpload ?? settings.BULKHEAD_LEGACY_UPLOAD,
     legacyRedirect: config.legacyRedirect,
     packs: config.packs ?? packsOfSettings(settings),
     search: config.search ?? {},

@@ -131,6 +131,8 @@ const environmentSchema = z.object({
   BULKHEAD_PACK_MAX_FILES: wholeNumber(1, MAX_BATCH_FILES).optional(),
   BULKHEAD_PACK_MAX_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
   BULKHEAD_PACK_MAX_FILE_BYTES: wholeNumber(1, 64 * 1024 * 1024).optional(),
+  /** `false`: no forms by `POST /api/upload`. */
+  BULKHEAD_LEGACY_UPLOAD: flag.default(true),
   BULKHEAD_RATE_CAPACITY: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_RATE_PER_MINUTE: wholeNumber(1, 1_000_000).optional(),
   BULKHEAD_MAX_OPEN_UPLOADS: wholeNumber(500, 10_000_000).optional(),

@@ -64,6 +64,11 @@ export function describeExceeded(usage: Usage, quotas: Quotas, nowMs: number): s
   return `At most ${most} a day are taken, and ${formatBytes(left)} are left. ${when}`;
 }
 
+/** Whole seconds until there is room again, as {@link describeExceeded} says it in words. */
+export function secondsUntilFree({ freesAtMs }: Usage, nowMs: number): number {
+  return Math.max(1, Math.ceil((freesAtMs - nowMs) / 1000));
+}
+
 function waitInWords(waitMs: number): string {
   const minutes = Math.max(1, Math.ceil(waitMs / 60_000));
   if (minutes === 1) return 'in a minute';

@@ -53,7 +53,8 @@ export interface AppParts {
   finalizer: Finalizer;
   multipart: MultipartUploads;
   reconciler: Reconciler;
-  legacy: LegacyUploads;
+  /** Without it, forms are not taken. */
+  legacy: LegacyUploads | undefined;
   /** Where a form without JavaScript goes on. */
   legacyRedirect: string | undefined;
   /** Without one, packs are not taken. */
@@ -271,8 +272,10 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
       const { code, message, retryAfterSeconds, headers } = error;
       return problemResponse({ code, detail: message, retryAfterSeconds }, headers);
     }
-    // Nobody is there to read it; a status is still owed.
-    if (error instanceof BodyAbortedError) return problemResponse({ code: 'invalid_json' });
+    // Mostly nobody is there to read it; a form of another boundary ends early, too.
+    if (error instanceof BodyAbortedError) {
+      return problemResponse({ code: 'invalid_request', detail: error.message });
+    }
     const fields = { requestId, method: c.req.method, path: c.req.path };
     logger.error({ ...fields, err: error }, 'A request failed');
     return problemResponse({

@@ -12,6 +12,7 @@ import type { Logger } from '../logging.ts';
 import { fileProblem } from '../problem-error.ts';
 import type { Quotas } from '../rate-limit/quota.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
+import { beyondQuota } from './beyond-quota.ts';
 import { abortLeftover, completeMultipart } from './complete-multipart.ts';
 import { type Inspection, inspectObject } from './inspect-object.ts';
 import { absentOf } from './missing-blobs.ts';
@@ -168,9 +169,13 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       const pending = [...before.values()].filter(
         (row) => row.state === 'pending' && meant.has(row.id),
       );
+      // Before the store is asked: to read a large object only to say so again would cost too much.
+      const unknown = pending.filter(({ id }) => !known?.has(id));
+      const exceeding = await beyondQuota(parts, userId, unknown);
       const inspections = new Map<string, Inspection>();
       const unanswered = new Set<string>();
-      await mapConcurrently(pending, STORE_CONCURRENCY, async (row) => {
+      const fitting = pending.filter(({ id }) => !exceeding.has(id));
+      await mapConcurrently(fitting, STORE_CONCURRENCY, async (row) => {
         try {
           inspections.set(row.id, known?.get(row.id) ?? (await inspect(row)));
         } catch (error) {
@@ -182,7 +187,7 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
       });
       const accepted: Accepted[] = [];
       const refused: Refused[] = [];
-      for (const row of pending) {
+      for (const row of fitting) {
         const inspection = inspections.get(row.id);
         if (inspection?.status === 'accepted') {
           accepted.push({ row, mimeType: inspection.mimeType });
@@ -208,7 +213,9 @@ export function createFinalizer(parts: FinalizerParts): Finalizer {
           }
           const outcome = outcomes.get(assetId) ??
             (await answerAfter(row)) ?? {
-              problem: fileProblem(unanswered.has(assetId) ? 'internal' : 'not_uploaded'),
+              problem:
+                exceeding.get(assetId) ??
+                fileProblem(unanswered.has(assetId) ? 'internal' : 'not_uploaded'),
             };
           return 'asset' in outcome
             ? { assetId, success: true, asset: outcome.asset }

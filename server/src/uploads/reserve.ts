@@ -50,6 +50,11 @@ export async function reserveUploads(
   });
 }
 
+/** Its time is over: it was refunded, and is charged anew when it is finalized. */
+export function isLate(row: Pick<UploadRow, 'expires_at'>, nowMs: number): boolean {
+  return row.expires_at.getTime() <= nowMs;
+}
+
 /** Client ids whose reservation counts already, or became an asset: they are charged nothing. */
 async function standingOf(
   tx: Tx,
@@ -66,9 +71,7 @@ async function standingOf(
     // Spelt out, as the index has it.
     .where('state', '<>', sql.lit('rejected'))
     .execute();
-  const standing = rows.filter(
-    (row) => row.state === 'finalized' || row.expires_at.getTime() > nowMs,
-  );
+  const standing = rows.filter((row) => row.state === 'finalized' || !isLate(row, nowMs));
   return new Set(standing.map((row) => row.client_id));
 }
 
@@ -115,7 +118,8 @@ async function upsert(
   return new Map(rows.map((row) => [row.client_id, row]));
 }
 
-function tooManyOpen(usage: Usage, quotas: Quotas, nowMs: number): ProblemError {
+/** Waiting helps: reservations are finalized, or expire. */
+export function tooManyOpen(usage: Usage, quotas: Quotas, nowMs: number): ProblemError {
   const waitMs = (usage.firstExpiryMs ?? nowMs) - nowMs;
   const retryAfterSeconds = Math.min(LONGEST_WAIT_SECONDS, Math.max(1, Math.ceil(waitMs / 1000)));
   return new ProblemError(

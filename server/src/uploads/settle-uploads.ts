@@ -7,6 +7,7 @@ import { searchWordsOf } from '../library/words.ts';
 import { fileProblem } from '../problem-error.ts';
 import { admitFiles, describeExceeded, type Quotas } from '../rate-limit/quota.ts';
 import { reattach } from './missing-blobs.ts';
+import { isLate } from './reserve.ts';
 import { chargeUsage, lockUsage, readUsage } from './usage.ts';
 
 /** An upload whose object is as promised; `mimeType` by magic bytes. */
@@ -97,7 +98,7 @@ async function lockPending(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Reservations whose time is over were refunded, so they are charged anew. */
+/** Late ones that no longer fit, in their order. */
 async function exceedingOf(
   { quotas, clock }: SettleParts,
   tx: Tx,
@@ -105,7 +106,7 @@ async function exceedingOf(
   pending: readonly UploadRow[],
 ): Promise<Refused[]> {
   const nowMs = clock();
-  const late = pending.filter((row) => row.expires_at.getTime() <= nowMs);
+  const late = pending.filter((row) => isLate(row, nowMs));
   if (late.length === 0) return [];
   const { exceeding, usage } = admitFiles(late, await readUsage(tx, userId, nowMs), quotas);
   const problem = fileProblem('quota_exceeded', describeExceeded(usage, quotas, nowMs));

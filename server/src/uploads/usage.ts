@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Tx } from '../database/schema.ts';
+import type { Database, Tx } from '../database/schema.ts';
 import type { Usage } from '../rate-limit/quota.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -19,9 +19,10 @@ export async function lockUsage(tx: Tx, userId: string): Promise<void> {
 /**
  * What counts against a user's quotas. Open reservations count by themselves, so they are refunded by being
  * rejected, being a duplicate, or just by expiring; what became an asset counts for a day. One statement:
- * an upload that is finalized meanwhile is counted once, as the one or the other.
+ * an upload that is finalized meanwhile is counted once, as the one or the other. What is decided for good is
+ * read under {@link lockUsage}; without it the answer is a hint.
  */
-export async function readUsage(tx: Tx, userId: string, nowMs: number): Promise<Usage> {
+export async function readUsage(tx: Tx | Database, userId: string, nowMs: number): Promise<Usage> {
   const { rows } = await sql<{
     open: number;
     open_bytes: number;
