@@ -5,6 +5,9 @@ import type { Collected } from './collect-files.ts';
 import { type FileMatch, FileMatcher } from './file-matcher.ts';
 import { mimeTypeOf, type Restrictions, refusalOf } from './restrictions.ts';
 
+/** Intake gives way to the page after so long. */
+const SLICE_MS = 12;
+
 /** What `add()` made of its input. */
 export interface AddResult {
   /** Names what was added together: for `pause`, `abort`, `manifest`. */
@@ -25,12 +28,16 @@ export interface AddOptions {
 export interface IntakeParts {
   readonly runtime: Runtime;
   readonly restrictions: Restrictions;
+  /** Aborted when the uploader is destroyed. */
+  readonly signal: AbortSignal;
   readonly accepted: (upload: Upload, file: File) => void;
   readonly refused: (upload: Upload, error: UploadError) => void;
   /** A file that is there already was added again; or its folder is only listed again. */
   readonly repeated: (match: FileMatch, file: File, isRelisted: boolean) => void;
   /** Whether an upload still lacks its file. */
   readonly isDetached: (id: string) => boolean;
+  /** More was taken in; the page has its turn now. */
+  readonly onSlice: () => void;
 }
 
 /** Turns files into uploads: restrictions first, and each file once. O(1) a file. */
@@ -45,11 +52,51 @@ export class Intake {
   }
 
   /** @param isRelisted nobody gave it just now: the rest of a folder is being found */
-  take(
+  async takeAll(
+    collected: AsyncIterable<Collected> | Iterable<Collected>,
+    batchId: string,
+    priority: Priority,
+    isRelisted: boolean,
+  ): Promise<AddResult> {
+    const { runtime, signal, onSlice } = this.#parts;
+    const counts = { added: 0, refused: 0, repeated: 0 };
+    let sliceEndMs = runtime.now() + SLICE_MS;
+    for await (const entry of collected) {
+      if (signal.aborted) break;
+      counts[this.#take(entry, batchId, priority, isRelisted)] += 1;
+      if (runtime.now() < sliceEndMs) continue;
+      onSlice();
+      await runtime.yieldToPage();
+      sliceEndMs = runtime.now() + SLICE_MS;
+    }
+    return { batchId, ...counts };
+  }
+
+  /** Takes in an upload whose file may be given again. */
+  know(upload: Upload): void {
+    if (!this.#matcher.know(upload)) return;
+    this.#files += 1;
+    this.#totalBytes += upload.sizeBytes;
+  }
+
+  /** The upload as which the very same file is there already, by its id. */
+  otherOf(upload: Upload): string | undefined {
+    const match = this.#matcher.match(upload, () => false);
+    return match?.id === upload.id ? undefined : match?.id;
+  }
+
+  /** The upload was removed: its file may be added again. */
+  forget(upload: Upload): void {
+    if (!this.#matcher.forget(upload)) return;
+    this.#files -= 1;
+    this.#totalBytes -= upload.sizeBytes;
+  }
+
+  #take(
     entry: Collected,
     batchId: string,
     priority: Priority,
-    isRelisted = false,
+    isRelisted: boolean,
   ): 'added' | 'refused' | 'repeated' {
     if ('error' in entry) {
       const file = new File([], entry.path.split('/').at(-1) ?? entry.path);
@@ -73,26 +120,6 @@ export class Intake {
     this.know(upload);
     this.#parts.accepted(upload, file);
     return 'added';
-  }
-
-  /** Takes in an upload whose file may be given again. */
-  know(upload: Upload): void {
-    if (!this.#matcher.know(upload)) return;
-    this.#files += 1;
-    this.#totalBytes += upload.sizeBytes;
-  }
-
-  /** The upload as which the very same file is there already, by its id. */
-  otherOf(upload: Upload): string | undefined {
-    const match = this.#matcher.match(upload, () => false);
-    return match?.id === upload.id ? undefined : match?.id;
-  }
-
-  /** The upload was removed: its file may be added again. */
-  forget(upload: Upload): void {
-    if (!this.#matcher.forget(upload)) return;
-    this.#files -= 1;
-    this.#totalBytes -= upload.sizeBytes;
   }
 
   #newUpload(file: File, path: string, batchId: string, priority: Priority): Upload {

@@ -1,0 +1,23 @@
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Emitter } from '../emitter.ts';
+import type { Timeline } from '../timeline.ts';
+import type { Telemetry } from './telemetry.ts';
+
+/** Times what no stage sees all of: from being added, and from being finalized, to being searchable. */
+export function timeWholeWay(
+  telemetry: Telemetry,
+  emitter: Emitter,
+  timeline: Timeline,
+  runtime: Runtime,
+): void {
+  emitter.on('upload-searchable', ({ id }) => {
+    const times = timeline.of(id);
+    if (!times) return;
+    const offsetMs = runtime.now() - runtime.epochNow();
+    const end = { uploadId: id, outcome: 'ok' } as const;
+    telemetry.span('total', times.addedMs + offsetMs, end);
+    if (times.finalizedMs !== undefined) {
+      telemetry.span('processing', times.finalizedMs + offsetMs, end);
+    }
+  });
+}
