@@ -43,7 +43,7 @@ export class Retries {
 
   /** @returns whether there was something to retry */
   retry(id: string): boolean {
-    const { ledger, brake, attemptLog, pipeline, wake } = this.#parts;
+    const { ledger, brake, attemptLog, pipeline } = this.#parts;
     const upload = ledger.get(id);
     if (!upload || !this.canRetry(upload)) return false;
     brake.resume(id);
@@ -53,12 +53,12 @@ export class Retries {
     }
     attemptLog.forgive(id);
     pipeline.accept(ledger.apply(id, { type: 'retried' }));
-    wake();
+    this.#parts.wake();
     return true;
   }
 
   async #retryProcessing(id: string, assetId: string): Promise<void> {
-    const { adapter, ledger, emitter, pipeline, signal, wake } = this.#parts;
+    const { adapter, ledger, emitter, pipeline, signal } = this.#parts;
     this.#asking += 1;
     try {
       await adapter.retryProcessing?.(assetId, signal);
@@ -69,7 +69,7 @@ export class Retries {
       emitter.emit({ type: 'upload-failed', id, failure: toUploadError(error).toFailure() });
     } finally {
       this.#asking -= 1;
-      wake();
+      this.#parts.wake();
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { DeadLetters } from './dead-letters.ts';
 import type { Diagnosis } from './diagnosis/diagnosis.ts';
-import { createEngine, type Engine, type EngineOptions } from './engine.ts';
+import { Engine, type EngineOptions } from './engine.ts';
 import { type AddInput, collectFiles } from './intake/collect-files.ts';
 import type { AddOptions, AddResult } from './intake/intake.ts';
 import { type ManifestEntry, manifestOf, manifestToCsv } from './manifest.ts';
@@ -15,13 +15,11 @@ import type { Upload } from './upload-state.ts';
 export class Uploader {
   /** What failed for good: list, redrive, export, clear. */
   readonly deadLetters: DeadLetters;
-  readonly #options: EngineOptions;
   readonly #engine: Engine;
   #stopTracing: (() => void) | undefined;
 
   constructor(options: EngineOptions) {
-    this.#options = options;
-    this.#engine = createEngine(options);
+    this.#engine = new Engine(options);
     this.deadLetters = this.#engine.deadLetters;
   }
 
@@ -36,11 +34,11 @@ export class Uploader {
    * that one which failed or was cancelled is retried.
    */
   async add(input: AddInput, { priority = 'normal' }: AddOptions = {}): Promise<AddResult> {
-    const { sessions, take } = this.#engine;
+    const { runtime, sessions } = this.#engine;
     // Before the first await: a drop's DataTransfer is empty afterwards.
-    const batchId = this.#options.runtime.uuid();
+    const batchId = runtime.uuid();
     const collected = collectFiles(input, (root) => sessions.given(batchId, root));
-    return take(collected, batchId, priority);
+    return this.#engine.take(collected, batchId, priority);
   }
 
   /** Begins, when `autoStart` is off. */
@@ -87,9 +85,8 @@ export class Uploader {
 
   /** Cancels what is not stored yet. Stored files stay. */
   abort(target?: Target): void {
-    const { cancel, ledger, work } = this.#engine;
-    for (const { id } of unstoredOf(ledger, target)) cancel(id);
-    work.wake();
+    for (const { id } of unstoredOf(this.#engine.ledger, target)) this.#engine.cancel(id);
+    this.#engine.wake();
   }
 
   /** Sends these before all others. */
@@ -153,11 +150,9 @@ export class Uploader {
    * keeps nothing of the file. Rejects never.
    */
   async diagnose(): Promise<Diagnosis> {
-    const { adapter, runtime, hasher } = this.#options;
-    const { journal, signal } = this.#engine;
     try {
       const { diagnose } = await import('./diagnosis/diagnose.ts');
-      return await diagnose({ adapter, runtime, hasher, journal, signal });
+      return await diagnose(this.#engine);
     } catch (error) {
       const detail = `The diagnosis itself failed: ${String(error)}`;
       const fix = 'Look whether the browser is online, and reload the page.';
@@ -170,9 +165,9 @@ export class Uploader {
 
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */
   trace(isOn: boolean, write?: (line: string) => void): void {
-    const { emitter } = this.#engine;
+    const { emitter, runtime } = this.#engine;
     this.#stopTracing?.();
-    this.#stopTracing = isOn ? createTrace(emitter, this.#options.runtime, write) : undefined;
+    this.#stopTracing = isOn ? createTrace(emitter, runtime, write) : undefined;
   }
 
   /** Immutable; the same object until something changed. */

@@ -1,5 +1,9 @@
 import type { Brake } from './brake.ts';
 import type { Emitter } from './emitter.ts';
+import type { Ledger } from './ledger.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Retries } from './retries.ts';
+import type { SnapshotFeed } from './snapshot-feed.ts';
 import type { Snapshot } from './types.ts';
 
 export interface WorkLoopParts {
@@ -7,13 +11,10 @@ export interface WorkLoopParts {
   readonly emitter: Emitter;
   /** Aborted when the uploader is destroyed. */
   readonly signal: AbortSignal;
-  readonly isStarted: boolean;
-  /** Whether anything is left to do, here or in the server. */
-  readonly hasWork: () => boolean;
-  readonly pump: () => void;
-  readonly onDrained: () => void;
-  /** Takes the snapshot of this moment. */
-  readonly refresh: () => Snapshot;
+  readonly ledger: Ledger;
+  readonly pipeline: Pipeline;
+  readonly retries: Retries;
+  readonly snapshots: SnapshotFeed;
 }
 
 /** Lets the pipeline look for work whenever something changed, and knows when nothing is left to do. */
@@ -26,9 +27,9 @@ export class WorkLoop {
   /** Intakes and restorations under way. */
   #intakes = 0;
 
-  constructor(parts: WorkLoopParts) {
+  constructor(parts: WorkLoopParts, isStarted: boolean) {
     this.#parts = parts;
-    this.#isStarted = parts.isStarted;
+    this.#isStarted = isStarted;
   }
 
   get isStarted(): boolean {
@@ -54,20 +55,20 @@ export class WorkLoop {
   }
 
   wake(): void {
-    const { brake, signal, hasWork, pump } = this.#parts;
+    const { brake, signal } = this.#parts;
     if (this.#isScheduled || signal.aborted) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
       if (signal.aborted) return;
-      if (hasWork() && this.#isStarted && !brake.isOn) pump();
+      if (this.#hasWork && this.#isStarted && !brake.isOn) this.#parts.pipeline.pump();
       this.#checkDrained();
     });
   }
 
   /** Resolves when nothing is left to do, at once when that is so. */
   done(): Promise<Snapshot> {
-    if (this.#isDrained) return Promise.resolve(this.#parts.refresh());
+    if (this.#isDrained) return Promise.resolve(this.#parts.snapshots.refresh());
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -76,20 +77,26 @@ export class WorkLoop {
     for (const resolve of this.#waiters.splice(0)) resolve(snapshot);
   }
 
+  /** Whether anything is left to do, here or in the server. */
+  get #hasWork(): boolean {
+    const { ledger, pipeline, retries } = this.#parts;
+    return ledger.unfinished > 0 || pipeline.tracker.pendingCount > 0 || retries.asking > 0;
+  }
+
   get #isDrained(): boolean {
-    return !this.#parts.hasWork() && this.#intakes === 0;
+    return !this.#hasWork && this.#intakes === 0;
   }
 
   #checkDrained(): void {
-    const { emitter, onDrained, refresh } = this.#parts;
+    const { emitter, pipeline, snapshots } = this.#parts;
     const isDrained = this.#isDrained;
     const isNew = isDrained && !this.#wasDrained;
     this.#wasDrained = isDrained;
     if (isNew) {
-      onDrained();
+      pipeline.tracker.stop();
       emitter.emit({ type: 'uploads-drained' });
     }
     // Whoever asked while files were listed of which none had to be sent waits as well.
-    if (isDrained && (isNew || this.#waiters.length > 0)) this.settle(refresh());
+    if (isDrained && (isNew || this.#waiters.length > 0)) this.settle(snapshots.refresh());
   }
 }

@@ -1,21 +1,6 @@
-import type { FileShelf } from '../file-shelf.ts';
-import type { Ledger } from '../ledger.ts';
-import type { Pipeline } from '../pipeline.ts';
-import type { Retries } from '../retries.ts';
-import type { SessionKeeper } from '../session/session-keeper.ts';
+import type { Engine } from '../engine.ts';
 import { isStored, type Upload } from '../upload-state.ts';
 import type { FileMatch } from './file-matcher.ts';
-import type { Intake } from './intake.ts';
-
-export interface GivenAgainParts {
-  readonly ledger: Ledger;
-  readonly files: FileShelf;
-  readonly intake: Intake;
-  readonly pipeline: Pipeline;
-  readonly sessions: SessionKeeper;
-  readonly retries: Retries;
-  readonly wake: () => void;
-}
 
 /** The store lost it after it was finalized: the same bytes mend it. */
 const isLost = (upload: Upload): boolean =>
@@ -27,20 +12,20 @@ const isLost = (upload: Upload): boolean =>
  * @param isRelisted nobody gave it just now: the rest of a folder is being found
  */
 export function givenAgain(
-  parts: GivenAgainParts,
+  engine: Engine,
   { id, isSame }: FileMatch,
   file: File,
   isRelisted: boolean,
 ): void {
-  const { ledger, files, intake, sessions } = parts;
+  const { ledger, files, intake, pipeline, sessions, retries } = engine;
   const upload = ledger.get(id);
   if (!upload) return;
   if (!isRelisted) sessions.recognised(id);
   if (isStored(upload.status)) {
     if (isRelisted || !isSame || !isLost(upload)) return;
     files.put(id, file);
-    parts.pipeline.mend(ledger.apply(id, { type: 'bytes-missing' }));
-    parts.wake();
+    pipeline.mend(ledger.apply(id, { type: 'bytes-missing' }));
+    engine.wake();
   } else if (upload.status === 'detached') {
     intake.forget(upload);
     sessions.files.found(upload, file, isSame, file.lastModified);
@@ -48,6 +33,6 @@ export function givenAgain(
     if (found) intake.know(found);
   } else if (!isRelisted) {
     if (upload.status !== 'rejected') files.put(id, file);
-    parts.retries.retry(id);
+    retries.retry(id);
   }
 }

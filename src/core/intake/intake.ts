@@ -1,5 +1,6 @@
 import { UploadError } from '../../errors/upload-error.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import type { Ledger } from '../ledger.ts';
 import { newUpload, type Priority, type Upload } from '../upload-state.ts';
 import type { Collected } from './collect-files.ts';
 import { type FileMatch, FileMatcher } from './file-matcher.ts';
@@ -27,28 +28,33 @@ export interface AddOptions {
 
 export interface IntakeParts {
   readonly runtime: Runtime;
-  readonly restrictions: Restrictions;
+  readonly ledger: Ledger;
   /** Aborted when the uploader is destroyed. */
   readonly signal: AbortSignal;
+  /** More was taken in. */
+  readonly wake: () => void;
+}
+
+export interface IntakeExits {
   readonly accepted: (upload: Upload, file: File) => void;
   readonly refused: (upload: Upload, error: UploadError) => void;
   /** A file that is there already was added again; or its folder is only listed again. */
   readonly repeated: (match: FileMatch, file: File, isRelisted: boolean) => void;
-  /** Whether an upload still lacks its file. */
-  readonly isDetached: (id: string) => boolean;
-  /** More was taken in; the page has its turn now. */
-  readonly onSlice: () => void;
 }
 
 /** Turns files into uploads: restrictions first, and each file once. O(1) a file. */
 export class Intake {
   readonly #parts: IntakeParts;
+  readonly #restrictions: Restrictions;
+  readonly #exits: IntakeExits;
   readonly #matcher = new FileMatcher();
   #files = 0;
   #totalBytes = 0;
 
-  constructor(parts: IntakeParts) {
+  constructor(parts: IntakeParts, restrictions: Restrictions, exits: IntakeExits) {
     this.#parts = parts;
+    this.#restrictions = restrictions;
+    this.#exits = exits;
   }
 
   /** @param isRelisted nobody gave it just now: the rest of a folder is being found */
@@ -58,14 +64,14 @@ export class Intake {
     priority: Priority,
     isRelisted: boolean,
   ): Promise<AddResult> {
-    const { runtime, signal, onSlice } = this.#parts;
+    const { runtime, signal, wake } = this.#parts;
     const counts = { added: 0, refused: 0, repeated: 0 };
     let sliceEndMs = runtime.now() + SLICE_MS;
     for await (const entry of collected) {
       if (signal.aborted) break;
       counts[this.#take(entry, batchId, priority, isRelisted)] += 1;
       if (runtime.now() < sliceEndMs) continue;
-      onSlice();
+      wake();
       await runtime.yieldToPage();
       sliceEndMs = runtime.now() + SLICE_MS;
     }
@@ -102,23 +108,26 @@ export class Intake {
       const file = new File([], entry.path.split('/').at(-1) ?? entry.path);
       const { error: cause } = entry;
       const error = new UploadError('file_unreadable', 'The browser could not open it.', { cause });
-      this.#parts.refused(this.#newUpload(file, entry.path, batchId, priority), error);
+      this.#exits.refused(this.#newUpload(file, entry.path, batchId, priority), error);
       return 'refused';
     }
     const { file, path } = entry;
     const upload = this.#newUpload(file, path, batchId, priority);
-    const match = this.#matcher.match(upload, this.#parts.isDetached);
+    const match = this.#matcher.match(
+      upload,
+      (id) => this.#parts.ledger.get(id)?.status === 'detached',
+    );
     if (match) {
-      this.#parts.repeated(match, file, isRelisted);
+      this.#exits.repeated(match, file, isRelisted);
       return 'repeated';
     }
-    const refusal = refusalOf(file, this.#parts.restrictions, this.#files, this.#totalBytes);
+    const refusal = refusalOf(file, this.#restrictions, this.#files, this.#totalBytes);
     if (refusal) {
-      this.#parts.refused(upload, refusal);
+      this.#exits.refused(upload, refusal);
       return 'refused';
     }
     this.know(upload);
-    this.#parts.accepted(upload, file);
+    this.#exits.accepted(upload, file);
     return 'added';
   }
 

@@ -2,6 +2,13 @@ import type { Emitter } from '../emitter.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Upload } from '../upload-state.ts';
 
+export interface SpoiledFilesParts {
+  readonly emitter: Emitter;
+  readonly ledger: Ledger;
+  /** Forgets an upload. */
+  remove(id: string): void;
+}
+
 /** What was wrong was the file: one that is added at the same place takes its place. */
 const FILE_CODES: ReadonlySet<string> = new Set(['file_changed', 'file_unreadable']);
 
@@ -11,14 +18,12 @@ const isSpoiled = (upload: Upload | undefined): boolean =>
 
 /** Uploads that failed for what their file was: another file of that path replaces them. */
 export class SpoiledFiles {
-  readonly #ledger: Ledger;
-  readonly #remove: (id: string) => void;
+  readonly #parts: SpoiledFilesParts;
   readonly #byPath = new Map<string, string>();
 
-  /** @param remove forgets an upload */
-  constructor(ledger: Ledger, emitter: Emitter, remove: (id: string) => void) {
-    this.#ledger = ledger;
-    this.#remove = remove;
+  constructor(parts: SpoiledFilesParts) {
+    this.#parts = parts;
+    const { emitter } = parts;
     // Those of an earlier page come with their failure.
     emitter.on('upload-added', ({ upload }) => this.#note(upload));
     emitter.on('upload-changed', ({ upload }) => this.#note(upload));
@@ -28,7 +33,7 @@ export class SpoiledFiles {
   /** A file of that path is there. */
   replace(path: string): void {
     const id = this.#byPath.get(path);
-    if (id !== undefined && isSpoiled(this.#ledger.get(id))) this.#remove(id);
+    if (id !== undefined && isSpoiled(this.#parts.ledger.get(id))) this.#parts.remove(id);
   }
 
   #note(upload: Upload): void {

@@ -2,7 +2,7 @@ import type { TimerHandle } from '../../runtime/runtime.ts';
 import type { SessionRecord } from '../../storage/journal.ts';
 import type { Release } from '../../storage/session-locks.ts';
 import type { UploadStorage } from '../../storage/upload-storage.ts';
-import type { FoundRoot } from '../intake/collect-files.ts';
+import { collectFiles, type FoundRoot } from '../intake/collect-files.ts';
 import { isEnded, isStored, type Upload } from '../upload-state.ts';
 import { ChecksumCache } from './checksum-cache.ts';
 import { FolderListings } from './folder-listings.ts';
@@ -60,7 +60,7 @@ export class SessionKeeper implements Sessions {
       runtime,
       channel,
       sessionIds: () => this.#books.keys(),
-      snapshotOf: (id) => ({ ...host.snapshot(), ...this.#books.get(id)?.progress }),
+      snapshotOf: (id) => ({ ...host.snapshots.current, ...this.#books.get(id)?.progress }),
       filesOf: (sessionId) => this.#filesOf(sessionId),
       onProgress: (sessionId, progress) => {
         if (!this.#books.has(sessionId) && !this.#list.progressed(sessionId, progress)) {
@@ -290,7 +290,7 @@ export class SessionKeeper implements Sessions {
   }
 
   #newBook(id: string, createdMs: number): SessionBook {
-    const { runtime, onChange } = this.#host;
+    const { runtime, snapshots } = this.#host;
     const book = new SessionBook({
       runtime,
       journal: this.#storage.journal,
@@ -303,7 +303,7 @@ export class SessionKeeper implements Sessions {
         this.#list.put(toSessionInfo(book.record, 'here'));
         if (this.#hasWritten) return;
         this.#hasWritten = true;
-        onChange();
+        snapshots.changed();
       },
     });
     this.#books.set(id, book);
@@ -395,7 +395,7 @@ export class SessionKeeper implements Sessions {
 
   async #takeOver(record: SessionRecord, release: Release): Promise<ResumeResult> {
     const { id, createdMs, summary } = record;
-    const end = this.#host.begin();
+    const end = this.#host.work.begin();
     const book = this.#newBook(id, createdMs);
     book.restoring();
     try {
@@ -424,14 +424,15 @@ export class SessionKeeper implements Sessions {
       book.restored();
       end();
       this.#closeFinished();
-      this.#host.refresh();
+      this.#host.snapshots.refresh();
     }
   }
 
   #listAgain(sessionId: string): void {
     const book = this.#books.get(sessionId);
     if (!book) return;
-    const list = (handle: FileSystemHandle, batchId: string) => this.#host.list(handle, batchId);
+    const list = (handle: FileSystemHandle, batchId: string) =>
+      this.#host.take(collectFiles(handle), batchId, 'normal', true);
     this.#quietly(this.#listings.again(book, list).then(() => this.#closeFinished()));
   }
 
