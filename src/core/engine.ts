@@ -24,7 +24,7 @@ import { takeSnapshot } from './snapshot.ts';
 import { SnapshotFeed } from './snapshot-feed.ts';
 import type { ChecksumMemory, StageContext } from './stages/stage.ts';
 import { StopGuard } from './stop-guard.ts';
-import { unstoredOf } from './target.ts';
+import { type Target, unstoredOf } from './target.ts';
 import { Telemetry, type TelemetrySink } from './telemetry/telemetry.ts';
 import { timeWholeWay } from './telemetry/whole-way.ts';
 import { isEnded, type Priority, type Upload } from './upload-state.ts';
@@ -78,10 +78,10 @@ export class Engine implements StageContext, SessionHost {
   readonly wake = (): void => this.work.wake();
 
   constructor(options: EngineOptions) {
-    const { runtime, adapter, hasher } = options;
+    const { runtime } = options;
     this.runtime = runtime;
-    this.adapter = adapter;
-    this.hasher = hasher;
+    this.adapter = options.adapter;
+    this.hasher = options.hasher;
     this.order = options.order;
     const emitter = new Emitter(runtime);
     const ledger = new Ledger(runtime, emitter, this.onChange);
@@ -96,11 +96,12 @@ export class Engine implements StageContext, SessionHost {
     this.journal = storage.journal;
     this.sessions = new SessionKeeper(this, storage, options.session);
     this.checksums = this.sessions.checksums;
-    this.pipeline = new Pipeline(this, hasher, options.concurrency);
+    this.pipeline = new Pipeline(this, options.hasher, options.concurrency);
     this.pipeline.setBandwidthCap(options.maxBytesPerSecond);
     this.retries = new Retries(this);
     const spoiled = new SpoiledFiles(this);
-    this.intake = new Intake(this, options.restrictions, {
+    this.intake = new Intake(this, {
+      restrictions: options.restrictions,
       accepted: (upload, file) => {
         spoiled.replace(upload.path);
         this.files.put(upload.id, file);
@@ -146,9 +147,9 @@ export class Engine implements StageContext, SessionHost {
     }
   }
 
-  /** Cancels an upload that is not stored yet. */
-  cancel(id: string): void {
-    if (unstoredOf(this.ledger, { id }).length > 0) {
+  /** Cancels what is not stored yet. */
+  cancel(target: Target | undefined): void {
+    for (const { id } of unstoredOf(this.ledger, target)) {
       this.brake.resume(id);
       this.pipeline.ended(this.ledger.apply(id, { type: 'cancelled' }));
     }
@@ -166,7 +167,7 @@ export class Engine implements StageContext, SessionHost {
   }
 
   drop(id: string): void {
-    this.cancel(id);
+    this.cancel({ id });
     this.remove(id);
   }
 

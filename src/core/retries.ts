@@ -20,16 +20,12 @@ export interface RetriesParts {
 
 /** Tries again what had ended, because a person asked for it. */
 export class Retries {
+  /** Requests to the server to process an asset again. */
+  asking = 0;
   readonly #parts: RetriesParts;
-  #asking = 0;
 
   constructor(parts: RetriesParts) {
     this.#parts = parts;
-  }
-
-  /** Requests to the server to process an asset again. */
-  get asking(): number {
-    return this.#asking;
   }
 
   /** What is wrong with the file itself would be wrong again. */
@@ -59,7 +55,7 @@ export class Retries {
 
   async #retryProcessing(id: string, assetId: string): Promise<void> {
     const { adapter, ledger, emitter, pipeline, signal } = this.#parts;
-    this.#asking += 1;
+    this.asking += 1;
     try {
       await adapter.retryProcessing?.(assetId, signal);
       if (ledger.get(id)?.status !== 'processing-failed') return;
@@ -68,7 +64,7 @@ export class Retries {
       if (signal.aborted) return;
       emitter.emit({ type: 'upload-failed', id, failure: toUploadError(error).toFailure() });
     } finally {
-      this.#asking -= 1;
+      this.asking -= 1;
       this.#parts.wake();
     }
   }

@@ -34,16 +34,16 @@ export class Uploader {
    * that one which failed or was cancelled is retried.
    */
   async add(input: AddInput, { priority = 'normal' }: AddOptions = {}): Promise<AddResult> {
-    const { runtime, sessions } = this.#engine;
+    const engine = this.#engine;
     // Before the first await: a drop's DataTransfer is empty afterwards.
-    const batchId = runtime.uuid();
-    const collected = collectFiles(input, (root) => sessions.given(batchId, root));
+    const batchId = engine.runtime.uuid();
+    const collected = collectFiles(input, (root) => engine.sessions.given(batchId, root));
     return this.#engine.take(collected, batchId, priority);
   }
 
   /** Begins, when `autoStart` is off. */
   start(): void {
-    this.#engine.work.start();
+    this.#engine.work.isStarted = true;
     this.resume();
   }
 
@@ -52,57 +52,58 @@ export class Uploader {
    * to be sent anew when it is resumed. Server state and progress are kept.
    */
   pause(target?: Target): void {
-    const { brake, ledger, pipeline, snapshots } = this.#engine;
+    const engine = this.#engine;
     if (target === undefined) {
-      brake.pauseAll();
+      engine.brake.pauseAll();
     } else {
-      for (const upload of unstoredOf(ledger, target)) {
-        brake.pause(upload.id);
-        pipeline.interrupt(upload);
+      for (const upload of unstoredOf(engine.ledger, target)) {
+        engine.brake.pause(upload.id);
+        engine.pipeline.interrupt(upload);
       }
     }
-    snapshots.changed();
+    engine.snapshots.changed();
   }
 
   /** Goes on: with everything, or with a target that was paused. */
   resume(target?: Target): void {
-    const { brake, ledger, pipeline, snapshots, stops, work } = this.#engine;
+    const engine = this.#engine;
     const ids =
       target === undefined
-        ? brake.resumeAll()
-        : unstoredOf(ledger, target).flatMap(({ id }) => (brake.resume(id) ? [id] : []));
+        ? engine.brake.resumeAll()
+        : unstoredOf(engine.ledger, target).flatMap(({ id }) =>
+            engine.brake.resume(id) ? [id] : [],
+          );
     for (const id of ids) {
-      const upload = ledger.get(id);
-      if (upload) pipeline.accept(upload);
+      const upload = engine.ledger.get(id);
+      if (upload) engine.pipeline.accept(upload);
     }
     if (target === undefined) {
-      stops.mended();
-      pipeline.resetLanes();
+      engine.stops.mended();
+      engine.pipeline.resetLanes();
     }
-    snapshots.changed();
-    work.wake();
+    engine.snapshots.changed();
+    engine.work.wake();
   }
 
   /** Cancels what is not stored yet. Stored files stay. */
   abort(target?: Target): void {
-    for (const { id } of unstoredOf(this.#engine.ledger, target)) this.#engine.cancel(id);
-    this.#engine.wake();
+    this.#engine.cancel(target);
   }
 
   /** Sends these before all others. */
   boost(target: Target): void {
-    const { ledger, pipeline, work } = this.#engine;
-    for (const { id } of unstoredOf(ledger, target)) {
-      pipeline.accept(ledger.apply(id, { type: 'boosted' }));
+    const engine = this.#engine;
+    for (const { id } of unstoredOf(engine.ledger, target)) {
+      engine.pipeline.accept(engine.ledger.apply(id, { type: 'boosted' }));
     }
-    work.wake();
+    engine.work.wake();
   }
 
   /** Holds the mean speed below so many bytes per second; null for no cap. */
   setMaxBytesPerSecond(bytesPerSecond: number | null): void {
-    const { pipeline, work } = this.#engine;
-    pipeline.setBandwidthCap(bytesPerSecond);
-    work.wake();
+    const engine = this.#engine;
+    engine.pipeline.setBandwidthCap(bytesPerSecond);
+    engine.work.wake();
   }
 
   /**
@@ -127,9 +128,9 @@ export class Uploader {
 
   /** What became of each file, of a batch or of all, in the order they were added. */
   manifest(batchId?: string): ManifestEntry[] {
-    const { ledger } = this.#engine;
+    const engine = this.#engine;
     const target = batchId === undefined ? undefined : { batchId };
-    return manifestOf(uploadsOf(ledger, target), ledger.timeline);
+    return manifestOf(uploadsOf(engine.ledger, target), engine.ledger.timeline);
   }
 
   /** The manifest as text. CSV has a header line and times in ISO 8601. */
@@ -140,8 +141,8 @@ export class Uploader {
 
   /** Latencies of each stage, retries by cause, and how fast it goes. */
   telemetry(): TelemetryReport {
-    const { ledger, pipeline, telemetry } = this.#engine;
-    return telemetry.report(ledger.bytesPerSecond(), pipeline.concurrency);
+    const engine = this.#engine;
+    return engine.telemetry.report(engine.ledger.bytesPerSecond(), engine.pipeline.concurrency);
   }
 
   /**
@@ -165,9 +166,9 @@ export class Uploader {
 
   /** Writes every change of every upload, one line each. Default: to `console.debug`. */
   trace(isOn: boolean, write?: (line: string) => void): void {
-    const { emitter, runtime } = this.#engine;
+    const engine = this.#engine;
     this.#stopTracing?.();
-    this.#stopTracing = isOn ? createTrace(emitter, runtime, write) : undefined;
+    this.#stopTracing = isOn ? createTrace(engine.emitter, engine.runtime, write) : undefined;
   }
 
   /** Immutable; the same object until something changed. */

@@ -19,9 +19,10 @@ export interface WorkLoopParts {
 
 /** Lets the pipeline look for work whenever something changed, and knows when nothing is left to do. */
 export class WorkLoop {
+  /** Nothing is begun before. */
+  isStarted: boolean;
   readonly #parts: WorkLoopParts;
   readonly #waiters: ((snapshot: Snapshot) => void)[] = [];
-  #isStarted: boolean;
   #isScheduled = false;
   #wasDrained = true;
   /** Intakes and restorations under way. */
@@ -29,20 +30,12 @@ export class WorkLoop {
 
   constructor(parts: WorkLoopParts, isStarted: boolean) {
     this.#parts = parts;
-    this.#isStarted = isStarted;
-  }
-
-  get isStarted(): boolean {
-    return this.#isStarted;
+    this.isStarted = isStarted;
   }
 
   /** Nothing was left to do when it was last looked at. */
   get wasDrained(): boolean {
     return this.#wasDrained;
-  }
-
-  start(): void {
-    this.#isStarted = true;
   }
 
   /** Nothing counts as finished until the returned function is called. */
@@ -61,7 +54,7 @@ export class WorkLoop {
     queueMicrotask(() => {
       this.#isScheduled = false;
       if (signal.aborted) return;
-      if (this.#hasWork && this.#isStarted && !brake.isOn) this.#parts.pipeline.pump();
+      if (this.#hasWork && this.isStarted && !brake.isOn) this.#parts.pipeline.pump();
       this.#checkDrained();
     });
   }

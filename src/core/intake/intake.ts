@@ -35,7 +35,8 @@ export interface IntakeParts {
   readonly wake: () => void;
 }
 
-export interface IntakeExits {
+export interface IntakeOptions {
+  readonly restrictions: Restrictions;
   readonly accepted: (upload: Upload, file: File) => void;
   readonly refused: (upload: Upload, error: UploadError) => void;
   /** A file that is there already was added again; or its folder is only listed again. */
@@ -45,16 +46,14 @@ export interface IntakeExits {
 /** Turns files into uploads: restrictions first, and each file once. O(1) a file. */
 export class Intake {
   readonly #parts: IntakeParts;
-  readonly #restrictions: Restrictions;
-  readonly #exits: IntakeExits;
+  readonly #options: IntakeOptions;
   readonly #matcher = new FileMatcher();
   #files = 0;
   #totalBytes = 0;
 
-  constructor(parts: IntakeParts, restrictions: Restrictions, exits: IntakeExits) {
+  constructor(parts: IntakeParts, options: IntakeOptions) {
     this.#parts = parts;
-    this.#restrictions = restrictions;
-    this.#exits = exits;
+    this.#options = options;
   }
 
   /** @param isRelisted nobody gave it just now: the rest of a folder is being found */
@@ -108,7 +107,7 @@ export class Intake {
       const file = new File([], entry.path.split('/').at(-1) ?? entry.path);
       const { error: cause } = entry;
       const error = new UploadError('file_unreadable', 'The browser could not open it.', { cause });
-      this.#exits.refused(this.#newUpload(file, entry.path, batchId, priority), error);
+      this.#options.refused(this.#newUpload(file, entry.path, batchId, priority), error);
       return 'refused';
     }
     const { file, path } = entry;
@@ -118,16 +117,16 @@ export class Intake {
       (id) => this.#parts.ledger.get(id)?.status === 'detached',
     );
     if (match) {
-      this.#exits.repeated(match, file, isRelisted);
+      this.#options.repeated(match, file, isRelisted);
       return 'repeated';
     }
-    const refusal = refusalOf(file, this.#restrictions, this.#files, this.#totalBytes);
+    const refusal = refusalOf(file, this.#options.restrictions, this.#files, this.#totalBytes);
     if (refusal) {
-      this.#exits.refused(upload, refusal);
+      this.#options.refused(upload, refusal);
       return 'refused';
     }
     this.know(upload);
-    this.#exits.accepted(upload, file);
+    this.#options.accepted(upload, file);
     return 'added';
   }
 

@@ -45,5 +45,5 @@ export interface SessionHost {
   /** Takes an upload away that another tab goes on with. */
   drop(id: string): void;
   /** Cancels what is not stored yet. */
-  cancel(id: string): void;
+  cancel(target: { readonly id: string }): void;
 }

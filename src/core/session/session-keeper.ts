@@ -141,7 +141,7 @@ export class SessionKeeper implements Sessions {
       await this.#clear(id);
       return;
     }
-    for (const upload of this.#uploadsOf(id)) this.#host.cancel(upload.id);
+    for (const upload of this.#uploadsOf(id)) this.#host.cancel(upload);
     await this.#close(book);
   }
 
