@@ -15,6 +15,7 @@ export type { Order } from './core/row-queue.ts';
 export { SessionError, type SessionErrorCode } from './core/session/session-error.ts';
 export type { SessionInfo } from './core/session/session-list.ts';
 export type { ResumeResult, Sessions } from './core/session/sessions.ts';
+export type { Target } from './core/target.ts';
 export type { Percentiles } from './core/telemetry/histogram.ts';
 export type {
   TelemetryReport,
@@ -38,7 +39,7 @@ export {
   type Upload,
   type UploadStatus,
 } from './core/upload-state.ts';
-export type { Target, Uploader } from './core/uploader.ts';
+export type { Uploader } from './core/uploader.ts';
 export { createUploader, type UploaderOptions } from './create-uploader.ts';
 export { describeFailure } from './errors/describe-failure.ts';
 export { OptionError } from './errors/option-error.ts';

@@ -3,7 +3,7 @@ import type { AttemptLog, FailedAttempt } from './attempt-log.ts';
 import { toCsv } from './csv.ts';
 import type { Emitter } from './emitter.ts';
 import type { Ledger } from './ledger.ts';
-import type { Timeline } from './timeline.ts';
+import type { Retries } from './retries.ts';
 import type { Upload } from './upload-state.ts';
 
 /** An upload that failed for good, and what was tried. Plain data, without URLs. */
@@ -31,13 +31,10 @@ export type DeadLetterSelector = { readonly id: string } | { readonly cause: Fai
 export interface DeadLetterParts {
   readonly ledger: Ledger;
   readonly emitter: Emitter;
-  readonly timeline: Timeline;
   readonly attemptLog: AttemptLog;
-  /** Tries an upload again, at urgent priority. @returns whether it could be */
-  readonly retry: (id: string) => boolean;
-  readonly canRetry: (upload: Upload) => boolean;
+  readonly retries: Retries;
   /** Forgets an upload. */
-  readonly remove: (id: string) => void;
+  remove(id: string): void;
 }
 
 /** What failed for good, kept until it is redriven or cleared. */
@@ -74,7 +71,7 @@ export class DeadLetters {
 
   /** Tries them again, before everything else and with ten attempts. @returns how many */
   redrive(selector: DeadLetterSelector = 'all'): number {
-    const count = this.list(selector).filter(({ id }) => this.#parts.retry(id)).length;
+    const count = this.list(selector).filter(({ id }) => this.#parts.retries.retry(id)).length;
     if (count > 0) this.#parts.emitter.emit({ type: 'dead-letters-redriven', count });
     return count;
   }
@@ -117,11 +114,11 @@ export class DeadLetters {
 
   #toLetter(upload: Upload & { readonly failure: UploadFailure }): DeadLetter {
     const { id, name, path, sizeBytes, batchId, failure } = upload;
-    const { timeline, attemptLog, canRetry } = this.#parts;
-    const failedMs = timeline.of(id)?.failedMs ?? 0;
+    const { ledger, attemptLog, retries } = this.#parts;
+    const failedMs = ledger.timeline.of(id)?.failedMs ?? 0;
     const cause = failure.kind;
     const attempts = attemptLog.of(id);
-    const canRedrive = canRetry(upload);
+    const canRedrive = retries.canRetry(upload);
     return { id, name, path, sizeBytes, batchId, cause, failure, attempts, failedMs, canRedrive };
   }
 }

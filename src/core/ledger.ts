@@ -7,12 +7,11 @@ import {
   isEnded,
   isStored,
   type Need,
-  transition,
   UPLOAD_STATUSES,
   type Upload,
   type UploadStatus,
-  type UploadTransition,
 } from './upload-state.ts';
+import { transition, type UploadTransition } from './upload-transition.ts';
 
 /** An event that its upload's state does not admit: a bug of the pipeline, reported, never thrown. */
 export class IllegalTransitionError extends Error {

@@ -17,14 +17,6 @@ import { isStored, type Upload } from './upload-state.ts';
 const MAX_HASHED_AHEAD = 400;
 const MAX_HASHED_AHEAD_OF_PACKS = 1_000;
 
-export interface PipelineOptions {
-  readonly hasher: Hasher;
-  /** PUTs at once, at most. */
-  readonly maxConcurrency: number;
-  readonly onWait: (wait: WaitReason) => void;
-  readonly onChange: () => void;
-}
-
 /**
  * hash → credentials → PUT → finalize → processing, each a bounded stage. Small files may go in packs, which
  * take the place of PUT and finalize.
@@ -42,13 +34,18 @@ export class Pipeline {
   readonly #stages: readonly Stage[];
   readonly #equal: EqualFiles;
 
-  constructor(context: StageContext, options: PipelineOptions) {
+  /** @param maxConcurrency PUTs at once, at most */
+  constructor(context: StageContext, hasher: Hasher, maxConcurrency: number) {
     this.#context = context;
-    const { onWait } = options;
-    this.tracker = new ProcessingTracker(context, options.onChange);
+    const onWait = (wait: WaitReason) => {
+      if (wait.kind === 'rate_limit') context.telemetry.throttled();
+      context.emitter.emit({ type: 'lane-waited', wait });
+      context.onChange();
+    };
+    this.tracker = new ProcessingTracker(context);
     this.#equal = new EqualFiles({
       ledger: context.ledger,
-      isPaused: (id) => context.isPaused(id),
+      isPaused: (id) => context.brake.isPaused(id),
       lead: (upload) => this.#credentials.accept(upload),
       becomeDuplicate: (id, assetId) => this.#becomeDuplicate(id, assetId),
     });
@@ -76,8 +73,8 @@ export class Pipeline {
     const sending = { ...exits, credentials: this.#held, bandwidth: this.#bandwidth, onWait };
     this.#put = new PutStage(context, {
       ...sending,
-      maxConcurrency: options.maxConcurrency,
-      hasher: options.hasher,
+      maxConcurrency: Math.min(maxConcurrency, context.adapter.capabilities.maxConcurrency),
+      hasher,
     });
     this.#pack = new PackStage(context, {
       ...sending,
@@ -102,7 +99,7 @@ export class Pipeline {
     });
     this.#hash = new HashStage(
       context,
-      options.hasher,
+      hasher,
       () =>
         this.#credentials.waiting <
         (this.#pack.isOn ? MAX_HASHED_AHEAD_OF_PACKS : MAX_HASHED_AHEAD),

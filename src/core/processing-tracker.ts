@@ -19,7 +19,6 @@ function toFailure(error: FileProblem | null): UploadFailure | null {
 /** Follows finalized uploads through processing and embedding until they are searchable. */
 export class ProcessingTracker {
   readonly #context: StageContext;
-  readonly #onChange: () => void;
   /** Uploads that are not searchable yet, by asset. Two uploads may share one asset. */
   readonly #pending = new Map<string, string>();
   readonly #early = new Map<string, AssetChange>();
@@ -35,9 +34,8 @@ export class ProcessingTracker {
   #watch: 'off' | 'stream' | 'polling' = 'off';
   #stats: Stats | null = null;
 
-  constructor(context: StageContext, onChange: () => void) {
+  constructor(context: StageContext) {
     this.#context = context;
-    this.#onChange = onChange;
   }
 
   get watch(): 'off' | 'stream' | 'polling' {
@@ -77,16 +75,16 @@ export class ProcessingTracker {
     this.#stopWatching = adapter.watch({
       onConnected: (how) => {
         this.#watch = how;
-        this.#onChange();
+        this.#context.onChange();
         void this.#ask();
       },
       onDisconnected: () => {
         this.#watch = 'off';
-        this.#onChange();
+        this.#context.onChange();
       },
       onStats: (stats) => {
         this.#stats = stats;
-        this.#onChange();
+        this.#context.onChange();
       },
       onChanges: (changes) => {
         for (const change of changes) this.#take(change);

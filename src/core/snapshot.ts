@@ -1,27 +1,31 @@
+import type { Brake } from './brake.ts';
 import type { Ledger } from './ledger.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { Snapshot, StopReason } from './types.ts';
+import type { SessionKeeper } from './session/session-keeper.ts';
+import type { Snapshot } from './types.ts';
+import type { WorkLoop } from './work-loop.ts';
 
-export interface Switches {
-  readonly isPaused: boolean;
-  readonly stop: StopReason | null;
-  readonly isStarted: boolean;
-  readonly survivesReload: boolean;
+export interface SnapshotParts {
+  readonly ledger: Ledger;
+  readonly pipeline: Pipeline;
+  readonly brake: Brake;
+  readonly work: WorkLoop;
+  readonly sessions: SessionKeeper;
 }
 
 /** The sums of this moment. O(1) in the number of uploads. */
-export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switches): Snapshot {
+export function takeSnapshot({ ledger, pipeline, brake, work, sessions }: SnapshotParts): Snapshot {
   const by = { ...ledger.counts };
   const isWorking = ledger.unfinished > 0;
   const isFollowing = pipeline.tracker.pendingCount > 0;
-  const wait = isWorking && !switches.isPaused ? pipeline.wait() : null;
+  const wait = isWorking && !brake.isOn ? pipeline.wait() : null;
   const bytesPerSecond = isWorking ? ledger.bytesPerSecond() : 0;
   // A duplicate is where its asset is.
   const foundDuplicates = by.duplicate - pipeline.tracker.unsearchableDuplicates;
   const inLibrary = by.processing + by.embedding + by.searchable + by['processing-failed'];
   return Object.freeze({
-    state: stateOf(isWorking, isFollowing, wait !== null, switches),
-    stop: switches.stop,
+    state: stateOf(isWorking, isFollowing, wait !== null, brake.isOn, work.isStarted),
+    stop: brake.stop,
     wait,
     total: ledger.size - by.rejected - by.cancelled,
     totalBytes: ledger.acceptedBytes,
@@ -37,7 +41,7 @@ export function takeSnapshot(ledger: Ledger, pipeline: Pipeline, switches: Switc
     bytesPerSecond,
     secondsLeft: bytesPerSecond > 0 ? Math.ceil(ledger.remainingBytes / bytesPerSecond) : null,
     concurrency: pipeline.concurrency,
-    survivesReload: switches.survivesReload,
+    survivesReload: sessions.survivesReload,
     serverStats: pipeline.tracker.stats,
     watch: pipeline.tracker.watch,
   });
@@ -47,7 +51,8 @@ function stateOf(
   isWorking: boolean,
   isFollowing: boolean,
   isWaiting: boolean,
-  { isPaused, isStarted }: Switches,
+  isPaused: boolean,
+  isStarted: boolean,
 ): Snapshot['state'] {
   if (isPaused) return isWorking ? 'paused' : 'idle';
   if (isWorking && !isStarted) return 'idle';

@@ -8,20 +8,21 @@ export interface StopGuardParts {
   readonly runtime: Runtime;
   readonly brake: Brake;
   readonly emitter: Emitter;
-  readonly onUnauthenticated: (() => Promise<void>) | undefined;
-  /** Whether everything stands still has changed. */
   readonly onChange: () => void;
+  readonly wake: () => void;
 }
 
 /** Stops everything when only a person (or the application) can help, and signs in anew where it may. */
 export class StopGuard {
   readonly #parts: StopGuardParts;
+  readonly #onUnauthenticated: (() => Promise<void>) | undefined;
   #mayAskToSignIn = true;
   /** When somebody last acted on a stop. */
   #mendedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: StopGuardParts) {
+  constructor(parts: StopGuardParts, onUnauthenticated: (() => Promise<void>) | undefined) {
     this.#parts = parts;
+    this.#onUnauthenticated = onUnauthenticated;
   }
 
   /** The API did what it was asked: whoever was signed out is signed in again. */
@@ -35,13 +36,18 @@ export class StopGuard {
     this.#mayAskToSignIn = true;
   }
 
-  /** @param askedMs when the request was sent that failed so */
+  /**
+   * Nothing more can be done until a person (or the application) acts: pauses everything.
+   *
+   * @param askedMs when the request was sent: one of before the last mending says nothing new
+   */
   stop(reason: StopReason, error: UploadError, askedMs: number): void {
-    const { brake, emitter, runtime, onChange, onUnauthenticated } = this.#parts;
+    const { brake, emitter, runtime } = this.#parts;
+    const onUnauthenticated = this.#onUnauthenticated;
     // Sent before the reason was mended: the answer of a session that has ended already.
     if (askedMs < this.#mendedMs || !brake.stopFor(reason)) return;
     emitter.emit({ type: 'uploads-stopped', reason, failure: error.toFailure() });
-    onChange();
+    this.#changed();
     // Once: when signing in did not help, asking again at once would not either. `resume()` may.
     if (reason !== 'unauthenticated' || !onUnauthenticated || !this.#mayAskToSignIn) return;
     this.#mayAskToSignIn = false;
@@ -49,8 +55,14 @@ export class StopGuard {
       await onUnauthenticated();
       brake.release();
       this.#mendedMs = runtime.now();
-      onChange();
+      this.#changed();
     };
     signIn().catch((cause: unknown) => runtime.reportError(cause));
+  }
+
+  /** Whether everything stands still has changed. */
+  #changed(): void {
+    this.#parts.onChange();
+    this.#parts.wake();
   }
 }

@@ -1,11 +1,10 @@
 import {
   NO_ATTEMPTS,
-  transition,
   UPLOAD_STATUSES,
   type Upload,
   type UploadStatus,
-  type UploadTransition,
 } from '../../src/core/upload-state.ts';
+import { transition, type UploadTransition } from '../../src/core/upload-transition.ts';
 
 const failure = { code: 'internal', kind: 'server', message: 'boom' } as const;
 

@@ -84,7 +84,8 @@ describe('ARCHITECTURE.md', () => {
   it('draws exactly the transitions of the code', () => expect(drawn).toBe(transitionTable()));
 
   it('draws every event of the code', () => {
-    const source = read('src/core/upload-state.ts').split('export function transition')[1] ?? '';
+    const source =
+      read('src/core/upload-transition.ts').split('export function transition')[1] ?? '';
     const handled = Array.from(source.matchAll(/case '([a-z-]+)'/g), ([, type]) => type);
     expect(new Set(handled)).toEqual(TABLED_EVENTS);
   });

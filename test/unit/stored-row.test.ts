@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromStoredRow, standOf, toStoredRow } from '../../src/core/session/stored-row.ts';
-import { newUpload, transition, type Upload } from '../../src/core/upload-state.ts';
+import { newUpload, type Upload } from '../../src/core/upload-state.ts';
+import { transition } from '../../src/core/upload-transition.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
 
 const CHECKSUM = 'ab'.repeat(32);

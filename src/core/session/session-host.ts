@@ -3,9 +3,11 @@ import type { UploadAdapter } from '../../transports/adapter.ts';
 import type { AttemptLog } from '../attempt-log.ts';
 import type { Emitter } from '../emitter.ts';
 import type { FileShelf } from '../file-shelf.ts';
+import type { Collected } from '../intake/collect-files.ts';
 import type { Ledger } from '../ledger.ts';
-import type { Snapshot } from '../types.ts';
-import type { Upload } from '../upload-state.ts';
+import type { SnapshotFeed } from '../snapshot-feed.ts';
+import type { Priority, Upload } from '../upload-state.ts';
+import type { WorkLoop } from '../work-loop.ts';
 
 export interface SessionSettings {
   /** Whose sessions. */
@@ -25,22 +27,23 @@ export interface SessionHost {
   readonly files: FileShelf;
   readonly attemptLog: AttemptLog;
   readonly signal: AbortSignal;
-  snapshot(): Snapshot;
-  /** Nothing counts as finished until the returned function is called. */
-  begin(): () => void;
+  readonly snapshots: SnapshotFeed;
+  readonly work: WorkLoop;
   /** The upload by which this page has the same file already. */
   otherOf(upload: Upload): Upload | undefined;
   /** Makes a restored upload known to intake, by its file, and to the pipeline, by its bytes. */
   know(upload: Upload): void;
   /** Goes on with an upload where it stands. */
   accept(upload: Upload): void;
-  /** Lists a folder again: not all of it was listed before. */
-  list(handle: FileSystemHandle, batchId: string): Promise<unknown>;
+  /** Takes in what is listed again: not all of it was listed before. */
+  take(
+    collected: AsyncIterable<Collected> | Iterable<Collected>,
+    batchId: string,
+    priority: Priority,
+    isRelisted: true,
+  ): Promise<unknown>;
   /** Takes an upload away that another tab goes on with. */
   drop(id: string): void;
   /** Cancels what is not stored yet. */
-  cancel(id: string): void;
-  onChange(): void;
-  /** Shows the change at once: somebody waited for it. */
-  refresh(): void;
+  cancel(target: { readonly id: string }): void;
 }

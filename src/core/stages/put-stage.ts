@@ -251,6 +251,6 @@ export class PutStage implements Stage {
     this.#refusals += 1;
     if (this.#refusals < REFUSALS_TO_STOP || this.lane.hasEverSucceeded) return;
     this.#refusals = 0;
-    this.#context.stop('store_refused', error, startMs);
+    this.#context.stops.stop('store_refused', error, startMs);
   }
 }

@@ -40,7 +40,7 @@ export async function runBatch<Result extends { readonly status: string }>(
     const results = await call();
     telemetry.span(stage, startMs, { uploadId: null, outcome: 'ok', files });
     lane.succeeded();
-    context.apiSucceeded();
+    context.stops.apiSucceeded();
     for (const [index, { id }] of batch.entries()) {
       const result = results[index] ?? missingResult();
       if (isFailed(result)) fail(id, result.error, true, 'refused');

@@ -3,11 +3,13 @@ import { decideRetry, type RetryStage } from '../../retry/retry-policy.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { UploadAdapter } from '../../transports/adapter.ts';
 import type { AttemptLog } from '../attempt-log.ts';
+import type { Brake } from '../brake.ts';
 import type { Emitter } from '../emitter.ts';
 import type { FileShelf } from '../file-shelf.ts';
 import type { Lane } from '../lane.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Order } from '../row-queue.ts';
+import type { StopGuard } from '../stop-guard.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { StopReason } from '../types.ts';
 import type { Upload, UploadStatus } from '../upload-state.ts';
@@ -35,21 +37,16 @@ export interface StageContext {
   readonly attemptLog: AttemptLog;
   readonly order: Order;
   readonly files: FileShelf;
+  readonly stops: StopGuard;
+  /** Whoever takes an upload off a queue that a person paused leaves it to `resume`. */
+  readonly brake: Brake;
   readonly checksums: ChecksumMemory;
   /** Aborted when the uploader is destroyed. */
   readonly signal: AbortSignal;
+  /** What the snapshot tells has changed. */
+  readonly onChange: () => void;
   /** Something changed: let every stage look for work soon. */
-  wake(): void;
-  /**
-   * Nothing more can be done until a person (or the application) acts: pauses everything.
-   *
-   * @param askedMs when the request was sent: one of before the last mending says nothing new
-   */
-  stop(reason: StopReason, error: UploadError, askedMs: number): void;
-  /** The API did what it was asked: whoever was signed out is signed in again. */
-  apiSucceeded(): void;
-  /** Whether a person paused this one upload. Whoever takes it off a queue leaves it to `resume`. */
-  isPaused(id: string): boolean;
+  readonly wake: () => void;
   /** This page cannot read the file: the upload waits until a person gives it (again). */
   detach(id: string): void;
   /**
@@ -86,7 +83,7 @@ export function takeable<S extends UploadStatus>(
   id: string,
   ...statuses: S[]
 ): (Upload & { readonly status: S }) | undefined {
-  return context.isPaused(id) ? undefined : stillIn(context.ledger, id, ...statuses);
+  return context.brake.isPaused(id) ? undefined : stillIn(context.ledger, id, ...statuses);
 }
 
 /**
@@ -148,7 +145,7 @@ export function asUploadError(
 /** Pauses everything when only somebody's act can help. @returns whether that is so */
 export function haltsOn(context: StageContext, error: UploadError, askedMs: number): boolean {
   if (error.action !== 'halt') return false;
-  context.stop(HALTS[error.code] ?? 'store_refused', error, askedMs);
+  context.stops.stop(HALTS[error.code] ?? 'store_refused', error, askedMs);
   return true;
 }
 

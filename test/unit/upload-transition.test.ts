@@ -4,11 +4,10 @@ import {
   isEnded,
   isStored,
   newUpload,
-  transition,
   UPLOAD_STATUSES,
   type Upload,
-  type UploadTransition,
 } from '../../src/core/upload-state.ts';
+import { transition, type UploadTransition } from '../../src/core/upload-transition.ts';
 
 const failure = { code: 'internal', kind: 'server', message: 'boom' } as const;
 const info = {
