@@ -70,9 +70,6 @@ function serverProject(engine: 'pglite' | 'postgres') {
   };
 }
 
-/** Cases in them fail in WebKitGTK, for causes that are not found yet: docs/browsers.md lists them. */
-const NOT_YET_IN_WEBKIT = ['test/browser/adapter-s3.test.ts', 'test/browser/adapter-tus.test.ts'];
-
 /** A project has one provider, and Playwright drives only a WebKit of its own. */
 const webkitProject = {
   resolve,
@@ -81,7 +78,7 @@ const webkitProject = {
     name: 'webkit',
     testTimeout: 30_000,
     include: [...IN_EVERY_BROWSER, 'test/browser/diagnosis.test.ts', 'test/browser/packs.test.ts'],
-    exclude: [...IN_CHROMIUM_ONLY, ...NOT_YET_IN_WEBKIT],
+    exclude: IN_CHROMIUM_ONLY,
     globalSetup: BROWSER_SETUP,
     browser: {
       enabled: true,

@@ -107,11 +107,14 @@ export function describeHasher(
         expect(asked).toBeLessThan(file.size / 2);
       });
 
-    it.each([50_000, 2 * MEGABYTE, 9 * MEGABYTE])('says that a file of %i bytes is gone', async (sizeBytes) => {
-      const { file, remove } = await diskFile(patterned(sizeBytes));
-      await remove();
-      await expect(hasher.hash(file, signal)).rejects.toMatchObject({ code: 'file_unreadable' });
-    });
+    it.each([50_000, 2 * MEGABYTE, 9 * MEGABYTE])(
+      'says that a file of %i bytes is gone',
+      async (sizeBytes) => {
+        const { file, remove } = await diskFile(patterned(sizeBytes));
+        await remove();
+        await expect(hasher.hash(file, signal)).rejects.toMatchObject({ code: 'file_unreadable' });
+      },
+    );
 
     // WebKitGTK 2.50 reads zeros in place of what was cut off, at the old length: nothing tells (docs/browsers.md).
     const cutOff = thisEngine() === 'webkit' ? [] : [50_000, 9 * MEGABYTE];
