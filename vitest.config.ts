@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
 import { findFirefox } from './scripts/firefox.mjs';
 import { findWebKit } from './scripts/webkit.mjs';
+import { bringToFront } from './test/support/bring-to-front.ts';
 import { webkitGtk } from './test/support/webkit/webkit-provider.ts';
 
 // Tests run the sources of all packages, never what was built last.
@@ -23,7 +24,7 @@ const ssr = {
 const chromiumPath = findChromium();
 const firefoxPath = findFirefox();
 
-/** What browsers do differently: storage, locks, channels, workers, reads, requests. */
+/** What browsers do differently: storage, locks, channels, workers, reads, requests, focus and keys. */
 const IN_EVERY_BROWSER = [
   'test/browser/journal*.test.ts',
   'test/browser/session-*.test.ts',
@@ -31,6 +32,7 @@ const IN_EVERY_BROWSER = [
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-*.test.ts',
   'test/browser/engine-support.test.ts',
+  'test/browser/element-*.test.ts',
 ];
 
 const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
@@ -85,6 +87,7 @@ const webkitProject = {
       headless: true,
       screenshotFailures: false,
       provider: webkitGtk(),
+      commands: { bringToFront },
       instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
     },
   },
@@ -143,6 +146,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
+            commands: { bringToFront },
             provider: playwright({
               launchOptions: {
                 args: CHROMIUM_FLAGS,
