@@ -33,6 +33,8 @@ const IN_EVERY_BROWSER = [
   'test/browser/adapter-*.test.ts',
   'test/browser/engine-support.test.ts',
   'test/browser/element-*.test.ts',
+  'test/browser/packs.test.ts',
+  'test/browser/diagnosis.test.ts',
 ];
 
 const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
@@ -79,7 +81,7 @@ const webkitProject = {
   test: {
     name: 'webkit',
     testTimeout: 30_000,
-    include: [...IN_EVERY_BROWSER, 'test/browser/diagnosis.test.ts', 'test/browser/packs.test.ts'],
+    include: IN_EVERY_BROWSER,
     exclude: IN_CHROMIUM_ONLY,
     globalSetup: BROWSER_SETUP,
     browser: {
