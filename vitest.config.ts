@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { CHROMIUM_FLAGS, findChromium } from './scripts/chromium.mjs';
 import { findFirefox } from './scripts/firefox.mjs';
 import { findWebKit } from './scripts/webkit.mjs';
+import { bringToFront } from './test/support/bring-to-front.ts';
 import { webkitGtk } from './test/support/webkit/webkit-provider.ts';
 
 // Tests run the sources of all packages, never what was built last.
@@ -23,7 +24,7 @@ const ssr = {
 const chromiumPath = findChromium();
 const firefoxPath = findFirefox();
 
-/** What browsers do differently: storage, locks, channels, workers, reads, requests. */
+/** What browsers do differently: storage, locks, channels, workers, reads, requests, focus and keys. */
 const IN_EVERY_BROWSER = [
   'test/browser/journal*.test.ts',
   'test/browser/session-*.test.ts',
@@ -31,6 +32,9 @@ const IN_EVERY_BROWSER = [
   'test/browser/xhr-put.test.ts',
   'test/browser/adapter-*.test.ts',
   'test/browser/engine-support.test.ts',
+  'test/browser/element-*.test.ts',
+  'test/browser/packs.test.ts',
+  'test/browser/diagnosis.test.ts',
 ];
 
 const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
@@ -70,9 +74,6 @@ function serverProject(engine: 'pglite' | 'postgres') {
   };
 }
 
-/** Cases in them fail in WebKitGTK, for causes that are not found yet: docs/browsers.md lists them. */
-const NOT_YET_IN_WEBKIT = ['test/browser/adapter-s3.test.ts', 'test/browser/adapter-tus.test.ts'];
-
 /** A project has one provider, and Playwright drives only a WebKit of its own. */
 const webkitProject = {
   resolve,
@@ -80,14 +81,15 @@ const webkitProject = {
   test: {
     name: 'webkit',
     testTimeout: 30_000,
-    include: [...IN_EVERY_BROWSER, 'test/browser/diagnosis.test.ts', 'test/browser/packs.test.ts'],
-    exclude: [...IN_CHROMIUM_ONLY, ...NOT_YET_IN_WEBKIT],
+    include: IN_EVERY_BROWSER,
+    exclude: IN_CHROMIUM_ONLY,
     globalSetup: BROWSER_SETUP,
     browser: {
       enabled: true,
       headless: true,
       screenshotFailures: false,
       provider: webkitGtk(),
+      commands: { bringToFront },
       instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
     },
   },
@@ -146,6 +148,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
+            commands: { bringToFront },
             provider: playwright({
               launchOptions: {
                 args: CHROMIUM_FLAGS,

@@ -100,18 +100,6 @@ describe('the list of 100,000 rows', () => {
     );
     later.remove();
   });
-
-  it('keeps a row that has the keyboard while it is scrolled out of sight', async () => {
-    world = await createElementWorld({ uploader: { autoStart: false } });
-    await world.element.add(manyFiles(2_000));
-    await world.until(() => world && rowsOf(world).length > 0);
-    const [row] = rowsOf(world);
-    row?.focus();
-    world.part('rows').scrollTop = 40_000;
-    await world.until(() => world?.element.renderRoot.textContent?.includes('scan-690.jpg'));
-    expect(row?.isConnected).toBe(true);
-    expect((world.element.renderRoot as ShadowRoot).activeElement).toBe(row);
-  });
 });
 
 describe('words', () => {

@@ -5,10 +5,15 @@ import { describeHasher } from '../support/hash-conformance.ts';
 import { zeros } from '../support/hash-files.ts';
 import { createTestHasher, forbidWorkers } from '../support/hash-hashers.ts';
 
-const always = { slicesFromBytes: 0 };
+const MEGABYTE = 1024 * 1024;
+/** Of a page without WebCrypto. */
+const always = { slicesFromBytes: 0, keeps: false };
 const DIGEST_OF_ZEROS = '5a937555b4853ad95365d9b319cf96579dfd4264b20bffb6d3745bea02adf31d';
 
-describeHasher('WebCrypto in the page', () => subtleHasher, { slicesFromBytes: Infinity });
+describeHasher('WebCrypto in the page', () => subtleHasher, {
+  slicesFromBytes: Infinity,
+  keeps: false,
+});
 describeHasher(
   'WASM in the page',
   () => createTestHasher({ hasWebCrypto: false, startWorker: forbidWorkers }),
@@ -21,9 +26,13 @@ describeHasher(
 );
 describeHasher('WASM in a worker', () => createTestHasher({ hasWebCrypto: false }), always);
 describeHasher('WebCrypto, no workers', () => createTestHasher({ startWorker: forbidWorkers }), {
-  slicesFromBytes: 8 * 1024 * 1024,
+  slicesFromBytes: 8 * MEGABYTE,
+  keeps: true,
 });
-describeHasher('the default', () => defaultHasher(), { slicesFromBytes: 128 * 1024 * 1024 });
+describeHasher('the default', () => defaultHasher(), {
+  slicesFromBytes: 128 * MEGABYTE,
+  keeps: true,
+});
 
 describe('a file of more than 2 GB', () => {
   it('is hashed in a worker, in slices', { timeout: 180_000 }, async () => {

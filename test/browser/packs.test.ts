@@ -7,6 +7,7 @@ import {
   type FaultServerClient,
 } from '../../src/testing/client.ts';
 import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
+import { thisEngine } from '../support/engine-support.ts';
 
 const PACKS = { maxFiles: 100, maxBytes: 1024 * 1024, maxFileBytes: 64 * 1024 };
 
@@ -81,16 +82,18 @@ describe('packs in a browser', () => {
     expect(snapshot).toMatchObject({ searchable: 600, failed: 0 });
   });
 
-  it('whose answer is lost are asked about, and nothing is stored twice', async () => {
-    const lost: FaultRule = {
-      match: { route: 'pack', nth: { to: 2 } },
-      at: 'after-commit',
-      do: 'close',
-    };
-    const { snapshot, state } = await upload(photos(600), [lost]);
-    expect(snapshot).toMatchObject({ searchable: 600, failed: 0 });
-    expect(state.objects).toHaveLength(600);
-  });
+  // Firefox repeats such a request by itself, and the repetition may stop amid its body (docs/browsers.md).
+  if (thisEngine() !== 'firefox')
+    it('whose answer is lost are asked about, and nothing is stored twice', async () => {
+      const lost: FaultRule = {
+        match: { route: 'pack', nth: { to: 2 } },
+        at: 'after-commit',
+        do: 'close',
+      };
+      const { snapshot, state } = await upload(photos(600), [lost]);
+      expect(snapshot).toMatchObject({ searchable: 600, failed: 0 });
+      expect(state.objects).toHaveLength(600);
+    });
 
   it('that the server refuses in general are given up for PUTs', async () => {
     const refused: FaultRule = { match: { route: 'pack' }, do: { status: 413 } };

@@ -32,7 +32,11 @@ export function folderEntry(
 /** A DataTransfer with folders, which a page cannot make by itself. */
 export function dropOf(entries: readonly unknown[]): DataTransfer {
   const drop = new DataTransfer();
-  const items = entries.map((entry) => ({ kind: 'file', webkitGetAsEntry: () => entry }));
+  const items = entries.map((entry) => ({
+    kind: 'file',
+    webkitGetAsEntry: () => entry,
+    getAsFile: () => null,
+  }));
   Object.defineProperty(drop, 'items', { value: items });
   return drop;
 }

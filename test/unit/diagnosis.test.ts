@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createUploader } from '../../src/create-uploader.ts';
-import { UploadError } from '../../src/errors/upload-error.ts';
+import { UploadError, type UploadErrorCode } from '../../src/errors/upload-error.ts';
 import type { UploadAdapter } from '../../src/transports/adapter.ts';
 import { MemoryBackend } from '../support/memory-backend.ts';
 import { textHasher } from '../support/uploader-world.ts';
@@ -29,7 +29,7 @@ async function diagnose(change: (adapter: UploadAdapter) => Partial<UploadAdapte
 // Virtual time does not wait for a module that is loaded when it is needed.
 beforeAll(() => import('../../src/core/diagnosis/diagnose.ts'));
 
-const rejects = (code: 'unauthenticated' | 'network_failed' | 'not_uploaded') => async () => {
+const rejects = (code: UploadErrorCode) => async () => {
   throw new UploadError(code, 'As planned.');
 };
 
@@ -58,6 +58,12 @@ describe('the diagnosis', () => {
     expect(ok).toBe(false);
     expect(of('credentials')?.fix).toContain('credentials: "include"');
     expect(of('store')?.status).toBe('skipped');
+  });
+
+  it('names the proxy that changes Host when the server refuses this page’s origin', async () => {
+    const { of } = await diagnose(() => ({ credentials: rejects('forbidden_origin') }));
+    expect(of('credentials')?.fix).toContain('`allowedOrigins`');
+    expect(of('credentials')?.fix).toContain('`changeOrigin: false`');
   });
 
   it('names the CORS rule when the store is there and takes nothing from this page', async () => {

@@ -4,7 +4,9 @@ const API_FIXES: Partial<Record<UploadErrorCode, string>> = {
   unauthenticated:
     'Sign in. Where the session is a cookie and the API has another origin, pass `credentials: "include"` to the ' +
     'adapter; where it is a token, pass `headers`.',
-  forbidden_origin: 'Add this page’s origin to `allowedOrigins` of the server.',
+  forbidden_origin:
+    'Add this page’s origin to `allowedOrigins` of the server. Where both seem to have one origin, a proxy between them ' +
+    'changes `Host`, as Vite’s does unless it is told `changeOrigin: false`: let it hand `Host` on as it came.',
   network_failed:
     'Check the adapter’s `baseUrl`, and that the server runs. An API of another origin must allow this page in its ' +
     'CORS rules (`allowedOrigins` of the server).',

@@ -112,7 +112,7 @@ function walkDrop(drop: DataTransfer, onRoot: (root: FoundRoot) => void): AsyncI
   let files = 0;
   for (const item of Array.from(drop.items)) {
     if (item.kind !== 'file') continue;
-    const root = item.webkitGetAsEntry?.() ?? item.getAsFile();
+    const root = rootOf(item);
     if (!root) continue;
     roots.push(root);
     const isFolder = 'isDirectory' in root && root.isDirectory;
@@ -122,6 +122,16 @@ function walkDrop(drop: DataTransfer, onRoot: (root: FoundRoot) => void): AsyncI
     if (handle) onRoot({ handle });
   }
   return walkAll(roots);
+}
+
+/**
+ * WebKit opens no entry of a file that a page made, though it gives the file. In Chromium a file's size is asked for
+ * in the page's own time, so that there entries are opened ahead.
+ */
+function rootOf(item: DataTransferItem): FileSystemEntry | File | null {
+  const entry = item.webkitGetAsEntry?.() ?? null;
+  if (entry && (entry.isDirectory || 'getAsFileSystemHandle' in item)) return entry;
+  return item.getAsFile() ?? entry;
 }
 
 /** In their order, though files are opened ahead. */

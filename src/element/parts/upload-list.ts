@@ -114,7 +114,8 @@ export class UploadList extends PartElement {
   }
 
   #rows(count: number): TemplateResult {
-    return html`<div class="rows" part="rows" @scroll=${this.#scroll}>
+    // Firefox makes whatever scrolls a stop of the Tab key; here a row is that stop.
+    return html`<div class="rows" part="rows" tabindex="-1" @scroll=${this.#scroll}>
       <div
         class="rows-inner"
         role="grid"

@@ -3,6 +3,21 @@ export class WebDriverError extends Error {
   override name = 'WebDriverError';
 }
 
+/** Keys without a character: https://www.w3.org/TR/webdriver2/#keyboard-actions. */
+const KEY_CODES: Readonly<Record<string, string>> = {
+  Tab: '\uE004',
+  Enter: '\uE007',
+  Escape: '\uE00C',
+  PageUp: '\uE00E',
+  PageDown: '\uE00F',
+  End: '\uE010',
+  Home: '\uE011',
+  ArrowLeft: '\uE012',
+  ArrowUp: '\uE013',
+  ArrowRight: '\uE014',
+  ArrowDown: '\uE015',
+};
+
 /** A session of WebDriver: one browser, of which it drives the window it is in. */
 export class WebDriverSession {
   readonly #url: string;
@@ -31,6 +46,20 @@ export class WebDriverSession {
   /** Until the page is loaded. */
   async goTo(url: string): Promise<void> {
     await call('POST', `${this.#url}/url`, { url });
+  }
+
+  /** One after the other, by whatever has the keyboard: what `KeyboardEvent.key` calls them. */
+  async press(keys: readonly string[]): Promise<void> {
+    const actions = keys.flatMap((key) => {
+      const value = KEY_CODES[key] ?? key;
+      return [
+        { type: 'keyDown', value },
+        { type: 'keyUp', value },
+      ];
+    });
+    await call('POST', `${this.#url}/actions`, {
+      actions: [{ type: 'key', id: 'keyboard', actions }],
+    });
   }
 
   /** Ends the browser. */

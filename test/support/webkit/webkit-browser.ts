@@ -48,6 +48,10 @@ export class WebKitBrowser {
     await this.#theSession.goTo(url);
   }
 
+  async press(keys: readonly string[]): Promise<void> {
+    await this.#theSession.press(keys);
+  }
+
   async close(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;

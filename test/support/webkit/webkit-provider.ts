@@ -1,4 +1,4 @@
-import { defineBrowserProvider } from '@vitest/browser';
+import { defineBrowserProvider, parseKeyDef } from '@vitest/browser';
 import type { BrowserProvider, BrowserProviderOption, TestProject } from 'vitest/node';
 import { WebKitBrowser, WINDOW_PX } from './webkit-browser.ts';
 
@@ -10,6 +10,8 @@ interface Viewport {
 declare module 'vitest/browser' {
   interface BrowserCommands {
     __vitest_viewport(viewport: Viewport): void;
+    __vitest_keyboard(text: string): { unreleased: string[] };
+    __vitest_cleanup(): void;
   }
 }
 
@@ -20,7 +22,7 @@ declare module 'vitest/node' {
 }
 
 /**
- * Lets Vitest's browser mode run in WebKitGTK: opens the page that runs the tests, and nothing else. Tests there
+ * Lets Vitest's browser mode run in WebKitGTK: opens the page that runs the tests, and presses keys. Else tests there
  * act on their own document; what `vitest/browser` does from outside (clicks, screenshots, CDP) is refused by
  * name.
  */
@@ -42,6 +44,9 @@ class WebKitProvider implements BrowserProvider {
     project.browser?.registerCommand('__vitest_viewport', (_context, viewport) =>
       assertFits(viewport),
     );
+    project.browser?.registerCommand('__vitest_keyboard', (_context, text) => this.#press(text));
+    // No key is left down.
+    project.browser?.registerCommand('__vitest_cleanup', () => {});
   }
 
   getCommandsContext(): Record<string, unknown> {
@@ -52,6 +57,16 @@ class WebKitProvider implements BrowserProvider {
     this.#browser ??= WebKitBrowser.start();
     const browser = await this.#browser;
     await browser.goTo(url);
+  }
+
+  async #press(text: string): Promise<{ unreleased: string[] }> {
+    const keys = parseKeyDef(text).map(({ keyDef, releasePrevious, releaseSelf, repeat }) => {
+      const isPress = !releasePrevious && releaseSelf && repeat === 1;
+      if (isPress && keyDef.key) return keyDef.key;
+      throw new Error(`Keys are pressed and released here, not held: ${text}`);
+    });
+    await (await this.#browser)?.press(keys);
+    return { unreleased: [] };
   }
 
   async close(): Promise<void> {
