@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type CDPSession, chromium, type Page } from 'playwright';
 import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
 import { BrowserError } from '../load/browser.ts';
+import { type CpuSeconds, watchCpu } from './cpu-time.ts';
 
 const HEAP_EVERY_MS = 500;
 const CLOSE_TIMEOUT_MS = 10_000;
@@ -16,6 +17,8 @@ export interface ComparePage {
   readonly errors: readonly string[];
   /** Looks at the heap twice a second. @returns ends that, and says the highest, in bytes */
   watchHeap(): () => number;
+  /** Counts the CPU time of the browser's processes until the returned function is called. */
+  watchCpu(): Promise<() => Promise<Omit<CpuSeconds, 'server'>>>;
   /** Samples the main thread until the returned function is called, which gives a `.cpuprofile`. */
   profile(): Promise<() => Promise<object>>;
   close(): Promise<void>;
@@ -50,11 +53,14 @@ export async function openComparePage(url: string): Promise<ComparePage> {
     await page.waitForFunction(() => window.compareBench !== undefined);
     const session = await context.newCDPSession(page);
     await session.send('Performance.enable');
+    const ofBrowser = await context.browser()?.newBrowserCDPSession();
+    if (!ofBrowser) throw new BrowserError('Chromium tells nothing of its processes');
     return {
       page,
       errors,
       version: context.browser()?.version() ?? 'unknown',
       watchHeap: () => watchHeap(session),
+      watchCpu: () => watchCpu(ofBrowser),
       profile: () => startProfile(session),
       close,
     };

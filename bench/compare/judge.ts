@@ -2,6 +2,7 @@ import { median } from '../support/median.ts';
 import { CLIENTS, type ClientName } from './clients.ts';
 import { quickestVariant, type Run, type SetRuns } from './compare-run.ts';
 import { COMPARE_SETS, type Goal } from './compare-sets.ts';
+import type { CpuSeconds } from './cpu-time.ts';
 import type { Outcome } from './one-run.ts';
 
 type Finished = Extract<Outcome, { status: 'finished' }>;
@@ -21,6 +22,8 @@ export interface Standing {
   readonly longestTaskMs: number;
   readonly heapBytes: number;
   readonly requestsPerFile: number;
+  /** Medians; absent where it was not counted. */
+  readonly cpu: CpuSeconds | undefined;
   /** What kept it from finishing, when no round was finished. */
   readonly trouble: Exclude<Outcome, { status: 'finished' }> | undefined;
 }
@@ -64,9 +67,20 @@ export function standingsOf({ runs, set }: SetRuns): Standing[] {
         longestTaskMs: highest((run) => run.longestTaskMs),
         heapBytes: highest((run) => run.heapBytes),
         requestsPerFile: highest((run) => run.requestsPerFile),
+        cpu: cpuOf(finished),
       },
     ];
   });
+}
+
+function cpuOf(finished: readonly Finished[]): CpuSeconds | undefined {
+  const counted = finished.flatMap(({ cpu }) => cpu ?? []);
+  if (counted.length === 0) return undefined;
+  return {
+    page: median(counted.map(({ page }) => page)),
+    browser: median(counted.map(({ browser }) => browser)),
+    server: median(counted.map(({ server }) => server)),
+  };
 }
 
 /** What was promised of a set, as far as those that it speaks of were measured. */

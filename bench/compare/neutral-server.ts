@@ -52,9 +52,9 @@ export class NeutralServer {
     await ask(this.#child, { type: 'begin', storeUrl, ...settings }, 'begun');
   }
 
-  /** What came in since the run began. */
-  async arrivals(): Promise<Arrivals> {
-    return (await ask(this.#child, { type: 'ask' }, 'arrived')).arrivals;
+  /** What came in since the run began, and the CPU time that it took. */
+  async arrivals(): Promise<{ readonly arrivals: Arrivals; readonly cpuSeconds: number }> {
+    return ask(this.#child, { type: 'ask' }, 'arrived');
   }
 
   async stop(): Promise<void> {

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openComparePage } from './browser.ts';
 import type { Variant } from './clients.ts';
+import type { CpuSeconds } from './cpu-time.ts';
 import type { NeutralServer } from './neutral-server.ts';
 import type { PageMeasure } from './page/page-bench.ts';
 import type { Arrivals } from './server/tally.ts';
@@ -11,6 +12,8 @@ export type Outcome =
   | ({ readonly status: 'finished' } & PageMeasure & {
         /** Highest of the samples of the page's JavaScript heap. */
         readonly heapBytes: number;
+        /** Absent of what was measured before it was counted. */
+        readonly cpu?: CpuSeconds;
         /** All requests, preflights too, by the number of files. */
         readonly requestsPerFile: number;
         readonly requests: Arrivals['requests'];
@@ -46,13 +49,15 @@ export async function runOnce(
     await browser.page.locator('input').setInputFiles([...paths]);
     const stopProfile = parts.profileFile === undefined ? undefined : await browser.profile();
     const highestHeap = browser.watchHeap();
+    const cpuOfBrowser = await browser.watchCpu();
     const running = browser.page.evaluate(
       ([asked, servers]) => window.compareBench?.run(asked, servers),
       [client, { apiUrl, storeUrl }] as const,
     );
     const measure = await within(limitMs, running).catch((error: Error) => error);
     const heapBytes = highestHeap();
-    const arrivals = await server.arrivals();
+    const ofBrowser = await cpuOfBrowser();
+    const { arrivals, cpuSeconds } = await server.arrivals();
     if (measure === TIMED_OUT) {
       const arrivedFiles = arrivals.files.length;
       return { chromium, outcome: { status: 'unfinished', limitMs, arrivedFiles } };
@@ -72,6 +77,7 @@ export async function runOnce(
       status: 'finished',
       ...measure,
       heapBytes,
+      cpu: { ...ofBrowser, server: cpuSeconds },
       requestsPerFile: requests / paths.length,
       requests: arrivals.requests,
       repeated: arrivals.repeated,

@@ -33,7 +33,8 @@ export function formatReport({ protocol, machine, versions, sets }: CompareRepor
     '**Time** is from handing over the files until the last one is acknowledged; medians of the rounds. **Longest task** of',
     'the main thread and **heap** (JavaScript, sampled twice a second, garbage included): the worst of the rounds. **Requests**',
     'include CORS preflights and finalizing. A client that lost a file, or sent another size, failed. Ratios: median of the',
-    'rounds’ ratios.',
+    'rounds’ ratios. **CPU** is the time of all cores: of the page’s process, of the browser’s others (files and network), and',
+    'of the server; medians.',
     '',
   ].join('\n');
 }
@@ -47,8 +48,8 @@ function formatSet(measured: ReportedSet): string[] {
     '',
     `\`${command}\`, ${startedAt}; ${plural(rounds, 'round')}, of the libraries ${libraryRounds}.`,
     '',
-    '| client | configuration | time | files/s | MB/s | longest task | heap | requests a file |',
-    '|---|---|---:|---:|---:|---:|---:|---:|',
+    '| client | configuration | time | files/s | MB/s | longest task | heap | requests a file | CPU: page, browser, server |',
+    '|---|---|---:|---:|---:|---:|---:|---:|---:|',
     ...standingsOf(measured).map((standing) => formatStanding(standing, measured)),
     ...(verdicts.length === 0 ? [] : ['', '| ratio | found | goal | |', '|---|---:|---:|---|']),
     ...verdicts.map(formatVerdict),
@@ -59,7 +60,7 @@ function formatSet(measured: ReportedSet): string[] {
 function formatStanding(standing: Standing, { set }: SetRuns): string {
   const { title, variant, totalMs, filesPerSecond, megabytesPerSecond } = standing;
   if (totalMs === undefined) {
-    return `| ${title} | ${variant} | ${formatTrouble(standing, set.count)} | | | | | |`;
+    return `| ${title} | ${variant} | ${formatTrouble(standing, set.count)} | | | | | | |`;
   }
   const cells = [
     `${(totalMs / 1_000).toFixed(1)} s`,
@@ -68,8 +69,14 @@ function formatStanding(standing: Standing, { set }: SetRuns): string {
     standing.longestTaskMs === 0 ? 'none' : milliseconds(standing.longestTaskMs),
     mebibytes(standing.heapBytes),
     standing.requestsPerFile.toFixed(2),
+    formatCpu(standing.cpu),
   ];
   return `| ${title} | ${variant} | ${cells.join(' | ')} |`;
+}
+
+function formatCpu(cpu: Standing['cpu']): string {
+  if (!cpu) return '';
+  return `${[cpu.page, cpu.browser, cpu.server].map((seconds) => seconds.toFixed(1)).join(' + ')} s`;
 }
 
 function formatTrouble({ trouble }: Standing, count: number): string {

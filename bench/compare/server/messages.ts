@@ -20,4 +20,4 @@ export type ToServer =
 export type FromServer =
   | { readonly type: 'listening'; readonly apiUrl: string; readonly storeUrl: string }
   | { readonly type: 'begun' }
-  | { readonly type: 'arrived'; readonly arrivals: Arrivals };
+  | { readonly type: 'arrived'; readonly arrivals: Arrivals; readonly cpuSeconds: number };

@@ -25,6 +25,7 @@ type AnyRequest = Readable & {
 
 let world: RunWorld = newRun({ delayMs: 0, hasPacks: false, storeUrl: '' });
 let page: PageFiles = {};
+let cpuBefore = process.cpuUsage();
 
 function newRun(settings: Pick<RunWorld, 'delayMs' | 'hasPacks' | 'storeUrl'>): RunWorld {
   return { ...settings, tally: new Tally(), reservations: new Map(), tusUploads: new Map() };
@@ -86,10 +87,14 @@ process.on('message', async (message: ToServer) => {
     }
     case 'begin':
       world = newRun(message);
+      cpuBefore = process.cpuUsage();
       tell({ type: 'begun' });
       break;
-    case 'ask':
-      tell({ type: 'arrived', arrivals: world.tally.arrivals() });
+    case 'ask': {
+      const { user, system } = process.cpuUsage(cpuBefore);
+      const cpuSeconds = (user + system) / 1e6;
+      tell({ type: 'arrived', arrivals: world.tally.arrivals(), cpuSeconds });
+    }
   }
 });
 // Whoever started it is gone, in whatever way.
