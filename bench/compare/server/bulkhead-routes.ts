@@ -17,11 +17,11 @@ import {
 import type { Exchange, RunWorld } from './exchange.ts';
 import { FormCounter, FormError } from './form-counter.ts';
 
-/** Packs as a server of ours may take them. */
+/** Packs as a server of ours takes them unless it is told otherwise. */
 export const PACK_LIMITS: PackLimits = {
-  maxFiles: 200,
-  maxBytes: 8 * 1024 * 1024,
-  maxFileBytes: 64 * 1024,
+  maxFiles: 256,
+  maxBytes: 4 * 1024 * 1024,
+  maxFileBytes: 512 * 1024,
 };
 const HEARTBEAT_MS = 15_000;
 const NO_STATS: Stats = { total: 0, uploaded: 0, processed: 0, embedded: 0, failed: 0 };
