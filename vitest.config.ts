@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { playwright } from '@vitest/browser-playwright';
 import { compile } from 'svelte/compiler';
 import { defineConfig } from 'vitest/config';
@@ -73,6 +74,38 @@ function serverProject(engine: 'pglite' | 'postgres') {
     },
   };
 }
+
+const react18 = (name: string) =>
+  path.join(import.meta.dirname, 'test/react-18/node_modules', name);
+
+/** The hooks with the oldest React that they take; what only React 19 has is tested with that. */
+const react18Project = {
+  resolve: { ...resolve, alias: { react: react18('react'), 'react-dom': react18('react-dom') } },
+  optimizeDeps: { include: ['react', 'react-dom/client', 'react-dom/server'] },
+  environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
+  test: {
+    name: 'react 18',
+    testTimeout: 30_000,
+    include: [
+      'test/react-18/version.test.ts',
+      'test/browser/react-uploads.test.tsx',
+      'test/browser/react-progress.test.tsx',
+    ],
+    globalSetup: BROWSER_SETUP,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: {
+          args: CHROMIUM_FLAGS,
+          ...(chromiumPath ? { executablePath: chromiumPath } : {}),
+        },
+      }),
+      instances: [{ browser: 'chromium' as const, name: 'react 18' }],
+    },
+  },
+};
 
 /** A project has one provider, and Playwright drives only a WebKit of its own. */
 const webkitProject = {
@@ -172,6 +205,7 @@ export default defineConfig({
           },
         },
       },
+      react18Project,
       // Where there is no WebKitGTK, setup and `npm test` say that this project is left out.
       ...(findWebKit() ? [webkitProject] : []),
       {
