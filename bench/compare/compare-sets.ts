@@ -32,6 +32,10 @@ export const COMPARE_SETS: readonly CompareSet[] = [
       { of: 'ours', beside: ['loop-batch'], atLeast: 0.8 },
       { of: 'ours', beside: ['uppy-s3'], atLeast: 3 },
       { of: 'ours', beside: ['uppy-golden'], atLeast: 5 },
+      { of: 'packs', beside: ['loop-hash'], atLeast: 0.95 },
+      { of: 'packs', beside: ['loop-batch'], atLeast: 0.8 },
+      { of: 'packs', beside: ['uppy-s3'], atLeast: 3 },
+      { of: 'packs', beside: ['uppy-golden'], atLeast: 5 },
     ],
   },
   {

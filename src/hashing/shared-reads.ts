@@ -54,28 +54,33 @@ export class SharedReads {
 
 /** Settles each one of `group`. Never rejects. */
 async function readGroup(group: readonly Waiting[]): Promise<void> {
-  const bytes = group.length > 1 ? await readTogether(group) : undefined;
-  let at = 0;
-  for (const { file, context, resolve } of group) {
-    const from = at;
-    at += file.size;
+  const parts = group.length > 1 ? await readTogether(group) : undefined;
+  for (const [index, { file, context, resolve }] of group.entries()) {
+    const bytes = parts?.[index];
     if (!bytes) resolve(readBytes(file, file, context));
     else if (context.signal.aborted) resolve(Promise.reject(context.signal.reason));
-    else resolve(bytes.slice(from, at));
+    else resolve(bytes);
   }
-  if (bytes) freeBuffer(bytes);
 }
 
 /** @returns undefined when that fails, or took too long, for whatever reason: each file has its own */
-async function readTogether(group: readonly Waiting[]): Promise<ArrayBuffer | undefined> {
-  const all = new Blob(group.map(({ file }) => file));
-  const context = group[0]?.context;
-  if (!context) return undefined;
+async function readTogether(group: readonly Waiting[]): Promise<ArrayBuffer[] | undefined> {
+  const [first] = group;
+  if (!first) return undefined;
   try {
+    const all = new Blob(group.map(({ file }) => file));
     // One that is cancelled must not take the others along.
-    const shared = { runtime: context.runtime, signal: NEVER_ABORTED };
+    const shared = { runtime: first.context.runtime, signal: NEVER_ABORTED };
     const bytes = await patiently(all.arrayBuffer(), limitOf(all.size), shared);
-    return bytes.byteLength === all.size ? bytes : undefined;
+    if (bytes.byteLength !== all.size) return undefined;
+    let at = 0;
+    const parts = group.map(({ file }) => {
+      const from = at;
+      at += file.size;
+      return bytes.slice(from, at);
+    });
+    freeBuffer(bytes);
+    return parts;
   } catch {
     return undefined;
   }

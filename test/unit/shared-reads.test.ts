@@ -66,6 +66,18 @@ describe('small files that are asked for together', () => {
     expect(bytes.map(textOf)).toEqual(['one', 'four']);
   });
 
+  it('are read one by one when there is no memory for all', async () => {
+    using its = world(async (each, read) => {
+      const bytes = await read(each);
+      const full = () => {
+        throw new RangeError('Array buffer allocation failed');
+      };
+      return each.size === 7 ? Object.assign(bytes, { slice: full }) : bytes;
+    });
+    const bytes = await Promise.all([its.read(file('one')), its.read(file('four'))]);
+    expect(bytes.map(textOf)).toEqual(['one', 'four']);
+  });
+
   it('are read one by one when the read of all hangs', async () => {
     using its = world((each, read) => (each.size === 7 ? new Promise(() => {}) : read(each)));
     const reading = Promise.all([its.read(file('one')), its.read(file('four'))]);

@@ -120,11 +120,13 @@ export function createVirtualGrid<T extends { readonly id: string }>(
 
   /**
    * Whole rows on top push everything down by the same distance: one animation of the grid shows
-   * it, where one for each tile would cost the page its frames.
+   * it, where one for each tile would cost the page its frames. Not further than tiles exist outside of the
+   * screen: it would show an empty grid.
    */
   const glide = (): void => {
     if (added === 0 || added % columns !== 0 || added === items.length || isStill.matches) return;
     const distance = (added / columns) * rowHeight();
+    if (distance > window.innerHeight / 2) return;
     root.animate([{ transform: `translateY(${-distance}px)` }, { transform: 'none' }], {
       duration: GLIDE_MS,
       easing: 'cubic-bezier(0.2, 0.7, 0.2, 1)',
