@@ -4,7 +4,7 @@ import { type FileProblem, PROBLEMS, type Problem, type ProblemCode } from 'bulk
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
-  /** Whole seconds; on `rate_limited` and `unavailable`. */
+  /** Whole seconds; on `rate_limited`, `quota_exceeded` and `unavailable`. */
   readonly retryAfterSeconds: number | undefined;
   /** More headers of the answer. */
   readonly headers: Record<string, string> | undefined;

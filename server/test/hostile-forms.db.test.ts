@@ -199,7 +199,7 @@ describe('who sends slowly', () => {
       slow.push(...begin(2, bob, '/api/upload', counted.apiUrl));
       await expect.poll(() => tokens.get(bob.id)).toBe(2);
       const full = await send(ada);
-      expect([full.status, full.headers.get('retry-after')]).toEqual([503, '2']);
+      expect([full.status, full.headers.get('retry-after')]).toEqual([429, '2']);
       for (const { request } of slow) request.destroy();
       await expect.poll(async () => (await send(ada)).status).toBe(200);
       await expect.poll(spools).toEqual([]);

@@ -14,7 +14,7 @@ test('one user gets so many places, and others the rest', async () => {
   });
   void hold('ada', never);
   await expect(hold('bob', never)).rejects.toMatchObject({
-    code: 'unavailable',
+    code: 'rate_limited',
     retryAfterSeconds: 2,
   });
 });

@@ -7,11 +7,6 @@ const STALL_MS = 30_000;
 /** The slowest drive that is waited for: 1 MB/s, less than USB 2 or a network share gives. */
 const MIN_BYTES_PER_MS = 1_000;
 
-/** How long a read of so many bytes is waited for, in milliseconds. */
-export function limitOf(sizeBytes: number): number {
-  return STALL_MS + sizeBytes / MIN_BYTES_PER_MS;
-}
-
 /**
  * Reads all of `part`, a slice of `file` or the file itself.
  *
@@ -31,7 +26,8 @@ export async function readBytes(
   const expected = part.size;
   let bytes: ArrayBuffer;
   try {
-    bytes = await patiently(part.arrayBuffer(), limitOf(expected), context);
+    const limitMs = STALL_MS + expected / MIN_BYTES_PER_MS;
+    bytes = await patiently(part.arrayBuffer(), limitMs, context);
   } catch (cause) {
     if (!(cause instanceof StalledError)) throw cause;
     throw (await findFault(file, context)) ?? toReadError(cause, context.signal);

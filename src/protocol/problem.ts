@@ -81,7 +81,7 @@ export const problemSchema = z.object({
   status: z.number(),
   code: z.enum(problemCodes),
   detail: z.string(),
-  /** On 429 only: whole seconds to wait, as in the Retry-After header. */
+  /** On 429 and 503: whole seconds to wait, as in the Retry-After header. */
   retryAfter: z.optional(z.number()),
   /** On 429 only: the same sentence as `detail`. */
   error: z.optional(z.string()),

@@ -2,7 +2,7 @@ import type { Runtime, TimerHandle } from './runtime.ts';
 
 /**
  * Calls back once when a moment is reached that is put off again and again. Putting it off costs nothing: the
- * timer that runs already looks, when it fires, how much is left.
+ * timer that runs already looks, when it fires, how long it was put off.
  */
 export class Deadline {
   readonly #runtime: Runtime;
@@ -33,8 +33,8 @@ export class Deadline {
     this.#timerDueMs = this.#dueMs;
     this.#timer = this.#runtime.setTimer(() => {
       this.#timer = undefined;
-      const leftMs = this.#dueMs - this.#runtime.now();
-      if (leftMs > 0) this.#arm(leftMs);
+      const putOffMs = this.#dueMs - this.#timerDueMs;
+      if (putOffMs > 0) this.#arm(putOffMs);
       else this.#onDue();
     }, delayMs);
   }

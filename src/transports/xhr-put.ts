@@ -1,7 +1,6 @@
 import { UploadError } from '../errors/upload-error.ts';
-import { Deadline } from '../runtime/deadline.ts';
 import { isChromium } from '../runtime/is-chromium.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { Runtime, TimerHandle } from '../runtime/runtime.ts';
 import type { PutRequest } from './adapter.ts';
 import { isHtmlPage } from './html-page.ts';
 import { toAnswerError } from './read-problem.ts';
@@ -59,12 +58,12 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
   const { size: sizeBytes } = body;
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
+    let timer: TimerHandle | undefined;
     let isFullySent = false;
-    let stallMs = 0;
     const startMs = runtime.now();
 
     const settle = (action: () => void) => {
-      stall.clear();
+      if (timer !== undefined) runtime.clearTimer(timer);
       signal.removeEventListener('abort', abort);
       action();
     };
@@ -73,18 +72,17 @@ export function xhrSend(request: SendRequest, runtime: Runtime): Promise<SendAns
       settle(() => reject(new UploadError('cancelled', 'The upload was cancelled.')));
       xhr.abort();
     };
-    const stall = new Deadline(runtime, () => {
-      const seconds = Math.round(stallMs / 1_000);
-      // After the last byte the store may have stored it: that is to be found out, not repeated.
-      settle(() => {
-        if (isFullySent) resolve('lost');
-        else reject(new UploadError('stalled', `No byte was sent for ${seconds} s.`));
-      });
-      xhr.abort();
-    });
-    const watch = (limitMs: number) => {
-      stallMs = limitMs;
-      stall.set(limitMs);
+    const watch = (stallMs: number) => {
+      if (timer !== undefined) runtime.clearTimer(timer);
+      timer = runtime.setTimer(() => {
+        const seconds = Math.round(stallMs / 1_000);
+        // After the last byte the store may have stored it: that is to be found out, not repeated.
+        settle(() => {
+          if (isFullySent) resolve('lost');
+          else reject(new UploadError('stalled', `No byte was sent for ${seconds} s.`));
+        });
+        xhr.abort();
+      }, stallMs);
     };
 
     const sentAll = () => {

@@ -78,11 +78,52 @@ describe('small files that are asked for together', () => {
     expect(bytes.map(textOf)).toEqual(['one', 'four']);
   });
 
-  it('are read one by one when the read of all hangs', async () => {
-    using its = world((each, read) => (each.size === 7 ? new Promise(() => {}) : read(each)));
+  it('do not wait for one that hangs, and none waits for another from then on', async () => {
+    const hanging = file('hangs');
+    using its = world((each, read) =>
+      each === hanging || each.size === 12 ? new Promise(() => {}) : read(each),
+    );
     const reading = Promise.all([its.read(file('one')), its.read(file('four'))]);
-    await its.runtime.advance(31_000);
+    void its.read(hanging).catch(() => {});
+    await its.runtime.advance(3_000);
     expect((await reading).map(textOf)).toEqual(['one', 'four']);
+    its.reads.length = 0;
+    await Promise.all([its.read(file('five')), its.read(file('six'))]);
+    expect(its.reads).toEqual([4, 3]);
+  });
+
+  it('are read alone after a read that failed, the others as before', async () => {
+    const bad = file('bad');
+    using its = world((each, read) =>
+      each.size === 6 ? Promise.reject(new DOMException('gone', 'NotFoundError')) : read(each),
+    );
+    await Promise.all([its.read(bad), its.read(file('one'))]);
+    its.reads.length = 0;
+    await Promise.all([its.read(bad), its.read(file('five')), its.read(file('seven'))]);
+    expect(its.reads.toSorted((a, b) => a - b)).toEqual([3, 9]);
+  });
+
+  it('are read one by one when one of them says another size than it has', async () => {
+    using its = world();
+    const odd = Object.defineProperty(file('three'), 'size', { value: 4 });
+    const outcomes = await Promise.allSettled([its.read(odd), its.read(file('four'))]);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'file_changed' } },
+      { status: 'fulfilled' },
+    ]);
+  });
+
+  it('are told at once that they were cancelled, while others are read', async () => {
+    using its = world(() => new Promise(() => {}));
+    const controller = new AbortController();
+    const reading = [
+      its.read(file('one'), controller.signal),
+      its.read(file('four'), controller.signal),
+    ];
+    await its.runtime.advance(10);
+    controller.abort();
+    const outcomes = await Promise.allSettled(reading);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   });
 
   it('do not take each other along when one is cancelled', async () => {
