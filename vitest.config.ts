@@ -25,6 +25,14 @@ const ssr = {
 const chromiumPath = findChromium();
 const firefoxPath = findFirefox();
 
+const chromium = () =>
+  playwright({
+    launchOptions: {
+      args: CHROMIUM_FLAGS,
+      ...(chromiumPath ? { executablePath: chromiumPath } : {}),
+    },
+  });
+
 /** What browsers do differently: storage, locks, channels, workers, reads, requests, focus and keys. */
 const IN_EVERY_BROWSER = [
   'test/browser/journal*.test.ts',
@@ -96,12 +104,7 @@ const react18Project = {
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      provider: playwright({
-        launchOptions: {
-          args: CHROMIUM_FLAGS,
-          ...(chromiumPath ? { executablePath: chromiumPath } : {}),
-        },
-      }),
+      provider: chromium(),
       instances: [{ browser: 'chromium' as const, name: 'react 18' }],
     },
   },
@@ -182,12 +185,7 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             commands: { bringToFront },
-            provider: playwright({
-              launchOptions: {
-                args: CHROMIUM_FLAGS,
-                ...(chromiumPath ? { executablePath: chromiumPath } : {}),
-              },
-            }),
+            provider: chromium(),
             instances: [
               { browser: 'chromium' },
               {
