@@ -46,6 +46,9 @@ const IN_EVERY_BROWSER = [
   'test/browser/diagnosis.test.ts',
 ];
 
+/** How long a condition may take to come true on a busy machine. No test that passes waits for it. */
+const PATIENCE = { expect: { poll: { timeout: 20_000 } } };
+
 const BROWSER_SETUP = ['examples/testing/fault-server-setup.ts', 'test/support/lab.ts'];
 
 /** By the Chrome DevTools Protocol. */
@@ -72,6 +75,7 @@ function serverProject(engine: 'pglite' | 'postgres') {
     resolve,
     ssr,
     test: {
+      ...PATIENCE,
       name: `server (${engine})`,
       testTimeout: 30_000,
       hookTimeout: 60_000,
@@ -92,6 +96,7 @@ const react18Project = {
   optimizeDeps: { include: ['react', 'react-dom/client', 'react-dom/server'] },
   environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
   test: {
+    ...PATIENCE,
     name: 'react 18',
     testTimeout: 30_000,
     include: [
@@ -115,6 +120,7 @@ const webkitProject = {
   resolve,
   environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
   test: {
+    ...PATIENCE,
     name: 'webkit',
     testTimeout: 30_000,
     include: IN_EVERY_BROWSER,
@@ -140,6 +146,7 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          ...PATIENCE,
           name: 'unit',
           // Generous: an embedded database on a busy machine takes its time. No test waits for it.
           testTimeout: 30_000,
@@ -160,6 +167,7 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          ...PATIENCE,
           name: 's3',
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -176,6 +184,7 @@ export default defineConfig({
         // Where the setup of browser tests runs: it has conditions of its own.
         environments: { __vitest__: { resolve: { conditions: ssr.resolve.conditions } } },
         test: {
+          ...PATIENCE,
           name: 'browser',
           testTimeout: 30_000,
           include: ['test/browser/**/*.test.{ts,tsx}', 'examples/testing/*.test.ts'],
@@ -210,6 +219,7 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          ...PATIENCE,
           name: 'e2e',
           environment: 'node',
           include: ['test/e2e/**/*.test.ts'],

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BuildError, build } from './build.mjs';
+import { countsOf, filesWithFailures, MOST_FILES_AGAIN, secondTry } from './vitest-report.mjs';
 import { findWebKit, WEBKIT_LEFT_OUT } from './webkit.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,6 +30,7 @@ const STEPS = {
 
 const { names, filters } = chooseSteps(process.argv.slice(2));
 const totals = { passed: 0, failed: 0, skipped: 0 };
+const passedAgain = [];
 let running;
 let isInterrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -45,6 +47,7 @@ for (const name of names) {
   const startedMs = Date.now();
   const result = await STEPS[name](filters);
   for (const key of Object.keys(totals)) totals[key] += result[key] ?? 0;
+  passedAgain.push(...(result.passedAgain ?? []));
   const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
   console.log(`${result.failed === 0 ? '✔' : '✘'} ${name} (${seconds} s)`);
 }
@@ -54,6 +57,7 @@ if (isInterrupted) {
 }
 
 if (names.includes('vitest') && !findWebKit()) console.log(`\n${WEBKIT_LEFT_OUT}`);
+for (const name of passedAgain) console.log(`\nFailed, then passed by itself: ${name}`);
 const skipped = totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`;
 console.log(`\n${totals.passed} passed, ${totals.failed} failed${skipped}`);
 process.exitCode = totals.failed === 0 ? 0 : 1;
@@ -84,26 +88,28 @@ async function command(name, args) {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/** Its own report for people; the counts come from its report for machines. */
+/**
+ * In a whole run, files with a failed test are run once more by themselves, as a full machine may be
+ * all that was wrong. What passes then is counted and named: it wants to be looked into.
+ */
 async function vitest(filters) {
+  const first = await vitestOnce(filters);
+  const files = filters.length === 0 ? filesWithFailures(first.report, root) : [];
+  if (files.length === 0 || files.length > MOST_FILES_AGAIN || isInterrupted) return first.counts;
+  console.log(`\n▶ vitest, once more by themselves: ${files.join(', ')}`);
+  const again = await vitestOnce([...files, '--maxWorkers=1']);
+  return secondTry(first, again);
+}
+
+/** Its own report for people; the counts come from its report for machines. */
+async function vitestOnce(filters) {
   const folder = mkdtempSync(path.join(tmpdir(), 'bulkhead-test-'));
   const file = path.join(folder, 'vitest.json');
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     const code = await run('vitest', ['run', ...reporters, ...filters]);
-    if (!existsSync(file)) return { failed: 1 };
-    const report = JSON.parse(readFileSync(file, 'utf8'));
-    const failedFiles = report.testResults.filter(
-      ({ status, assertionResults }) =>
-        status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
-    );
-    const failed = report.numFailedTests + failedFiles.length;
-    return {
-      passed: report.numPassedTests,
-      // An error outside every test also fails the run.
-      failed: failed === 0 && code !== 0 ? 1 : failed,
-      skipped: report.numPendingTests + report.numTodoTests,
-    };
+    const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    return { report, counts: countsOf(report, code) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -116,7 +116,7 @@ describe('the decoder pool', () => {
   it('ends children that have nothing to do, and starts others when there is', async () => {
     const decoder = pool({ idleMs: 50 });
     await decoder.render(await jpeg(1), never);
-    await vi.waitFor(async () => expect(await decodersOf(process.pid)).toEqual([]), 10_000);
+    await vi.waitFor(async () => expect(await decodersOf(process.pid)).toEqual([]), 25_000);
     expect(await decoder.render(await jpeg(2), never)).toMatchObject({ width: 160 });
   });
 

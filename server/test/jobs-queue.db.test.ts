@@ -70,7 +70,7 @@ describe('createPgBossQueue', () => {
     expect(await queue.depth('process')).toBe(10_000);
     await enqueue(queue, newIds(2000));
     expect(await queue.depth('process')).toBeGreaterThan(10_000);
-    await vi.waitFor(async () => expect(await queue.depth('process')).toBe(12_000), 10_000);
+    await vi.waitFor(async () => expect(await queue.depth('process')).toBe(12_000), 25_000);
     await run(database.db, `delete from pgboss.job`);
     expect(await queue.depth('process')).toBe(0);
   });
@@ -92,7 +92,7 @@ describe('createPgBossQueue', () => {
           { state: 'active', attempt: 1, told: 1 },
           { state: 'active', attempt: 2, told: 2 },
         ]),
-      6000,
+      25_000,
     );
   });
 
@@ -129,7 +129,7 @@ describe('a job whose worker died', () => {
       await next.work('process', 1, async (job) => {
         seen.push({ assetId: job.data.assetId, attempt: job.attempt });
       });
-      await vi.waitFor(() => expect(seen).toEqual([{ assetId: asset, attempt: 2 }]), 6000);
+      await vi.waitFor(() => expect(seen).toEqual([{ assetId: asset, attempt: 2 }]), 25_000);
       expect(performance.now() - startedAt).toBeLessThan(4000);
     });
   }
@@ -144,7 +144,7 @@ describe('a job whose worker died', () => {
     });
     await sleep(1000);
     expect(seen).toEqual([]);
-    await vi.waitFor(() => expect(seen).toEqual([asset]), 12_000);
+    await vi.waitFor(() => expect(seen).toEqual([asset]), 25_000);
     // 3 s of lease left, then the monitor (2 s), the retry's delay (1 to 2 s) and the poll (0.5 s).
     expect(performance.now() - startedAt).toBeLessThan(9500);
   }, 20_000);

@@ -66,9 +66,7 @@ describe.concurrent('what stands between the page and the store', { timeout: 30_
     const match = { route: ['preflight', 'put'], key: 'originals/*' } as const;
     await world.server.plan([{ match: { ...match, route: [...match.route] }, do: 'no-cors' }]);
     await world.add(photos(30));
-    await expect
-      .poll(() => world.uploader.getSnapshot().stop, { timeout: 15_000 })
-      .toBe('store_blocked');
+    await expect.poll(() => world.uploader.getSnapshot().stop).toBe('store_blocked');
     expect(world.uploader.getSnapshot().failed).toBe(0);
     expect((await world.requests('put')).length).toBe(0);
     expect((await world.requests('preflight')).length).toBeLessThan(30);

@@ -46,15 +46,13 @@ describe.concurrent('the event stream', { timeout: 30_000 }, () => {
         server: { processing: { processMs: 4_000, embedMs: 100 } },
       });
       const watching = (how: string) =>
-        expect.poll(() => world.uploader.getSnapshot().watch, { timeout: 10_000 }).toBe(how);
+        expect.poll(() => world.uploader.getSnapshot().watch).toBe(how);
       await world.add(photos(10));
       await watching('stream');
       await world.server.down('events', how);
       await world.server.dropStreams();
       await watching('polling');
-      await expect
-        .poll(() => world.uploader.getSnapshot().serverStats?.uploaded, { timeout: 10_000 })
-        .toBe(10);
+      await expect.poll(() => world.uploader.getSnapshot().serverStats?.uploaded).toBe(10);
       await world.server.up('events');
       await watching('stream');
       await world.uploader.done();

@@ -84,7 +84,7 @@ describe('the journal', () => {
     await world.server.reset();
     await world.uploader.done();
     expect(world.statuses()).toEqual(all(FILES));
-    await expect.poll(() => world.degradations, { timeout: 10_000 }).toEqual(['newer_version']);
+    await expect.poll(() => world.degradations).toEqual(['newer_version']);
     await world.verify();
   });
 
@@ -94,12 +94,12 @@ describe('the journal', () => {
     await first.add(photos(FILES));
     const journal = await database.open();
     const written = async () => (await journal.sessions(''))[0]?.summary.total;
-    await expect.poll(written, { timeout: 10_000 }).toBe(FILES);
+    await expect.poll(written).toBe(FILES);
     first.uploader.destroy();
     const world = await createKeptWorld();
     const states = async () => (await world.uploader.sessions.refresh()).map(({ state }) => state);
     // The first page has written everything and let go.
-    await expect.poll(states, { timeout: 10_000 }).toEqual(['interrupted']);
+    await expect.poll(states).toEqual(['interrupted']);
     const [session] = await journal.sessions('');
     if (!session) throw new Error('There is no session');
     const garbage = [undefined, 'row', [1, 'sent'], { a: 1 }];

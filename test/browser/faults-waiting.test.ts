@@ -124,9 +124,7 @@ describe.concurrent('credentials', { timeout: 30_000 }, () => {
     const body = '<Error><Code>AccessDenied</Code></Error>';
     await world.server.plan([{ match: { route: 'put' }, do: { status: 403, body } }]);
     await world.add(photos(40));
-    await expect
-      .poll(() => world.uploader.getSnapshot().stop, { timeout: 10_000 })
-      .toBe('store_refused');
+    await expect.poll(() => world.uploader.getSnapshot().stop).toBe('store_refused');
     await world.quiet();
     expect(world.uploader.failures().length).toBeLessThan(15);
     await world.server.plan([]);
@@ -142,9 +140,7 @@ describe.concurrent('credentials', { timeout: 30_000 }, () => {
     const body = '<Error><Code>SignatureDoesNotMatch</Code></Error>';
     await world.server.plan([{ match: { route: 'put' }, do: { status: 403, body } }]);
     await world.add(photos(30));
-    await expect
-      .poll(() => world.uploader.getSnapshot().stop, { timeout: 10_000 })
-      .toBe('store_misconfigured');
+    await expect.poll(() => world.uploader.getSnapshot().stop).toBe('store_misconfigured');
     expect(world.uploader.getSnapshot()).toMatchObject({ state: 'paused', failed: 0 });
     expect((await world.requests('put')).length).toBeLessThanOrEqual(6);
     await world.server.plan([]);

@@ -33,15 +33,11 @@ it('the React component brings files over and shows where each stands', async ()
   await expect.poll(() => page.element.querySelector('input')).not.toBeNull();
   choose(page.element.querySelector('input'), photos(3));
   const status = () => page.element.querySelector('[role=status]')?.textContent;
-  await expect
-    .poll(status, { timeout: 10_000 })
-    .toBe('Uploading 2/3 · Processing 2/3 · Searchable 2/3');
-  await expect.poll(page.text, { timeout: 10_000 }).toContain('photo-1.jpg – dead: ');
+  await expect.poll(status).toBe('Uploading 2/3 · Processing 2/3 · Searchable 2/3');
+  await expect.poll(page.text).toContain('photo-1.jpg – dead: ');
   await server.plan([]);
   page.element.querySelector('button')?.click();
-  await expect
-    .poll(status, { timeout: 10_000 })
-    .toBe('Uploading 3/3 · Processing 3/3 · Searchable 3/3');
+  await expect.poll(status).toBe('Uploading 3/3 · Processing 3/3 · Searchable 3/3');
 });
 
 it('Vue’s refs follow the uploader, and end with the component', async () => {
@@ -73,14 +69,10 @@ it('Vue’s refs follow the uploader, and end with the component', async () => {
   const app = createApp(Page);
   app.mount(element);
   await uploader?.add(photos(4));
-  await expect
-    .poll(() => element.textContent, { timeout: 10_000 })
-    .toMatch(/^4\/4(searchable){4}$/);
+  await expect.poll(() => element.textContent).toMatch(/^4\/4(searchable){4}$/);
   const before = [...rowRenders];
   await uploader?.add([photo('one-more.jpg')]);
-  await expect
-    .poll(() => element.textContent, { timeout: 10_000 })
-    .toMatch(/^5\/5(searchable){5}$/);
+  await expect.poll(() => element.textContent).toMatch(/^5\/5(searchable){5}$/);
   for (const [id, count] of before) expect(rowRenders.get(id)).toBe(count);
   app.unmount();
   // A destroyed uploader takes nothing more.
@@ -115,8 +107,6 @@ it('the Svelte component brings files over and shows how far it is', async () =>
   choose(element.querySelector('input'), photos(3));
   const words = () =>
     element.querySelector('[role=status]')?.textContent?.replaceAll(/\s+/g, ' ').trim();
-  await expect
-    .poll(words, { timeout: 10_000 })
-    .toBe('Uploading 3/3 · Processing 3/3 · Searchable 3/3');
+  await expect.poll(words).toBe('Uploading 3/3 · Processing 3/3 · Searchable 3/3');
   await unmount(component);
 });

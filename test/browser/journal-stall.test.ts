@@ -52,7 +52,7 @@ describe('a transaction that hangs', () => {
     });
     await world.upload(photos(30));
     expect(world.statuses()).toEqual(all(30));
-    await expect.poll(() => degradations, { timeout: 10_000 }).toEqual(['failed']);
+    await expect.poll(() => degradations).toEqual(['failed']);
     expect(world.uploader.getSnapshot().survivesReload).toBe(false);
     release();
     await world.verify();

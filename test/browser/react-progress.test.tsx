@@ -34,8 +34,12 @@ it('tells the three stages apart, from the first file to the last', async () => 
   for (const stage of ['uploading', 'processing', 'searchable'] as const) {
     expect(doneOf(stage)).toEqual(doneOf(stage).toSorted((one, other) => one - other));
   }
-  expect(seen.some((at) => at.uploading.done === 20 && at.processing.done === 0)).toBe(true);
-  expect(seen.some((at) => at.processing.done === 20 && at.searchable.done === 0)).toBe(true);
+  expect(seen.some(({ uploading, processing }) => uploading.done > processing.done)).toBe(true);
+  expect(seen.some(({ processing, searchable }) => processing.done > searchable.done)).toBe(true);
+  for (const { uploading, processing, searchable } of seen) {
+    expect(uploading.done).toBeGreaterThanOrEqual(processing.done);
+    expect(processing.done).toBeGreaterThanOrEqual(searchable.done);
+  }
   expect(lastOf(seen)).toMatchObject({
     isDone: true,
     failed: 0,
@@ -70,9 +74,9 @@ it('goes on over a stream that breaks', async () => {
   const world = await createFaultWorld({ server: SLOW });
   const { seen } = watch(world);
   await world.add(photos(5));
-  await expect.poll(() => lastOf(seen)?.connection, { timeout: 10_000 }).toBe('stream');
+  await expect.poll(() => lastOf(seen)?.connection).toBe('stream');
   await world.server.dropStreams();
-  await expect.poll(() => lastOf(seen)?.isDone, { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => lastOf(seen)?.isDone).toBe(true);
   expect((await world.requests('events')).length).toBeGreaterThan(1);
   expect(lastOf(seen)?.searchable).toEqual({ done: 5, total: 5 });
   await world.verify();
@@ -108,7 +112,7 @@ it('is not done while files wait for the person', async () => {
   await expect.poll(() => lastOf(seen)?.uploading.total).toBe(2);
   expect(lastOf(seen)?.isDone).toBe(false);
   world.uploader.start();
-  await expect.poll(() => lastOf(seen)?.isDone, { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => lastOf(seen)?.isDone).toBe(true);
   await world.verify();
 });
 

@@ -49,7 +49,7 @@ it('StrictMode makes one uploader, which uploads, and which ends with its compon
   expect([made(), alive()]).toEqual([1, 1]);
   const [uploader] = seen;
   await uploader?.add(photos(5));
-  await expect.poll(page.text, { timeout: 10_000 }).toBe('5');
+  await expect.poll(page.text).toBe('5');
   expect(await server.invariants({ uploads: [...(uploader?.uploads() ?? [])] })).toEqual([]);
   page.unmount();
   await expect.poll(alive).toBe(0);
@@ -66,9 +66,9 @@ it('what is on its way is taken back when the component is unmounted', async () 
     (await server.state()).requests.filter(
       ({ route, endedAtMs }) => route === 'put' && endedAtMs === null,
     ).length;
-  await expect.poll(underWay, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(underWay).toBeGreaterThan(0);
   page.unmount();
-  await expect.poll(underWay, { timeout: 10_000 }).toBe(0);
+  await expect.poll(underWay).toBe(0);
 });
 
 it('an uploader that was given outlives its component', async () => {
@@ -95,7 +95,7 @@ it('a component that goes over to a given uploader ends its own', async () => {
   page.show(<Uploads source={options} onReady={(uploader) => (own = uploader)} />);
   await expect.poll(alive).toBe(2);
   await own?.add(photos(1));
-  await expect.poll(page.text, { timeout: 10_000 }).toBe('1');
+  await expect.poll(page.text).toBe('1');
   given.destroy();
 });
 
@@ -132,7 +132,7 @@ it('what a suspended render made is ended, and the page works with what came aft
   await pause(2_300);
   expect(alive()).toBe(0);
   settle();
-  await expect.poll(page.text, { timeout: 10_000 }).toBe('2');
+  await expect.poll(page.text).toBe('2');
   expect(made()).toBeGreaterThan(1);
   expect(alive()).toBe(1);
 });
@@ -154,7 +154,7 @@ it('what an <Activity> hid has an uploader that works when it is shown again', a
   root.show(page('visible'));
   await expect.poll(() => uploader !== first).toBe(true);
   await uploader?.add(photos(1));
-  await expect.poll(root.text, { timeout: 10_000 }).toBe('1');
+  await expect.poll(root.text).toBe('1');
   expect(alive()).toBe(1);
 });
 

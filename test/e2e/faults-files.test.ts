@@ -61,7 +61,7 @@ describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000
     await page.evaluate(() => window.start());
     await page.setInputFiles('#files', [...site.files]);
     const isSending = async () => (await first(page)).status;
-    await expect.poll(isSending, { timeout: 10_000, interval: 50 }).toBe('uploading');
+    await expect.poll(isSending, { interval: 50 }).toBe('uploading');
     await deed(site.files[0] ?? '');
     expect(await end(page, site, context)).toEqual({
       ended: { status: 'dead', code },
@@ -76,7 +76,7 @@ describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000
     await page.evaluate(() => window.start());
     await page.setInputFiles('#files', [...site.files]);
     const isHashed = async () => (await first(page)).status;
-    await expect.poll(isHashed, { timeout: 10_000 }).toBe('requesting');
+    await expect.poll(isHashed).toBe('requesting');
     await deed(site.files[0] ?? '');
     expect(await end(page, site, context)).toEqual({
       ended: { status: 'dead', code },

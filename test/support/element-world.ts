@@ -99,7 +99,7 @@ export async function createElementWorld(options: ElementWorldOptions = {}): Pro
 }
 
 /** Waits until `check` gives something true; its last error or value is what the failure says. */
-export async function until<T>(check: () => T, waitMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(check: () => T, waitMs = 25_000): Promise<NonNullable<T>> {
   const endMs = performance.now() + waitMs;
   for (;;) {
     let problem: unknown = 'is not so';
