@@ -16,6 +16,10 @@ import { sha256 } from './fixtures/test-server.ts';
 
 describeBlobStore('S3', s3Capabilities(), () => createBucket());
 
+describeBlobStore('S3, by forms', { ...s3Capabilities(), createOnly: false }, () =>
+  createBucket({ formsUpToBytes: 1024 * 1024 }),
+);
+
 describe('S3', () => {
   let subject: Awaited<ReturnType<typeof createBucket>>;
   beforeAll(async () => {
@@ -53,6 +57,30 @@ describe('S3', () => {
       'x-amz-checksum-sha256': Buffer.from(sha256(bytes), 'hex').toString('base64'),
       'x-amz-meta-sha256': sha256(bytes),
     });
+  });
+
+  test('small files get a form that names all that was promised, large ones a PUT', async () => {
+    const store = storeWith({ formsUpToBytes: 100 });
+    const key = newKey();
+    const form = await store.signPut(grantOf(key));
+    if (form.method !== 'POST') throw new Error(`${form.method} is no form`);
+    expect(new URL(form.url).pathname).toBe(`/${subject.bucket}`);
+    expect(form.headers).toEqual({});
+    expect(form.fields).toMatchObject({
+      key,
+      'Content-Type': 'image/jpeg',
+      'x-amz-checksum-sha256': Buffer.from(sha256(bytes), 'hex').toString('base64'),
+    });
+    const policy = JSON.parse(Buffer.from(form.fields.Policy ?? '', 'base64').toString());
+    expect(policy.conditions).toContainEqual(['content-length-range', bytes.length, bytes.length]);
+    for (const name of Object.keys(form.fields)) {
+      if (name === 'Policy' || name === 'X-Amz-Signature') continue;
+      expect(policy.conditions).toContainEqual({ [name]: form.fields[name] });
+    }
+    expect((await store.signPut({ ...grantOf(key), sizeBytes: 101 })).method).toBe('PUT');
+    // A form of no bytes and one without a file are hard to tell apart.
+    expect((await store.signPut({ ...grantOf(key), sizeBytes: 0 })).method).toBe('PUT');
+    await expect(store.ping()).resolves.toBeUndefined();
   });
 
   test('a permit without its checksum, or with another one, is refused', async () => {

@@ -12,10 +12,14 @@ import { createBucket } from './fixtures/s3-bucket.ts';
 import { grantedOf, jpeg, putTo, startTestServer } from './fixtures/test-server.ts';
 
 /** With the checksum by metadata, and by reading each object: what finalize asks differs. */
-for (const verifiesChecksums of [true, false]) {
-  const how = verifiesChecksums ? 'which verifies checksums' : 'which finalize reads';
+const KINDS = {
+  'which verifies checksums': { verifiesChecksums: true },
+  'which finalize reads': { verifiesChecksums: false },
+  'by forms': { verifiesChecksums: true, formsUpToBytes: 1024 * 1024 },
+};
+for (const [how, options] of Object.entries(KINDS)) {
   describeUploads(`S3, ${how}`, async () => {
-    const { settings, store, close } = await createBucket({ verifiesChecksums });
+    const { settings, store, close } = await createBucket(options);
     const { accessKeyId, secretAccessKey } = inject('s3');
     const credentials = { accessKeyId, secretAccessKey: 'not the one' };
     return {

@@ -34,15 +34,17 @@ export const multipartLimitsSchema = z.object({
 });
 export type MultipartLimits = z.infer<typeof multipartLimitsSchema>;
 
-/** What permits one PUT to the object store. */
+/** What permits one upload to the object store: a PUT of the file, or a POST of a form that it ends. */
 export const credentialSchema = z.object({
   uploadUrl: z.string(),
   assetId: assetIdSchema,
   /** The object's key in the store. */
   pathname: z.string(),
-  method: z.literal('PUT'),
-  /** Headers the PUT must carry, exactly. */
+  method: z.enum(['PUT', 'POST']),
+  /** Headers the request must carry, exactly. */
   headers: z.record(z.string(), z.string()),
+  /** Of a POST: fields of the form, in this order, before the field `file` with the bytes. */
+  fields: z.optional(z.record(z.string(), z.string())),
   /** ISO 8601, by the server's clock. */
   expiresAt: z.string(),
   /** Milliseconds from the answer until expiry: counts without trusting the client's clock. */

@@ -30,6 +30,20 @@ export interface PresignedPut {
   readonly expiresInMs?: number;
 }
 
+/** A presigned form, as `createPresignedPost` of the AWS SDK makes it. */
+export interface PresignedPost {
+  /** The bucket's. */
+  readonly url: string;
+  /** The form's fields, the policy and its signature among them; the file follows them. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** The object's key. Default: the field `key`. */
+  readonly key?: string;
+  /** What finalize is asked with. Default: the key. */
+  readonly assetId?: string;
+  /** How long the policy may be used. Default 300,000 (five minutes). */
+  readonly expiresInMs?: number;
+}
+
 /** A presigned PUT of one part. */
 export interface PresignedPart {
   readonly url: string;
@@ -42,7 +56,7 @@ export interface PresignedPart {
 type Sign = (
   files: readonly CredentialRequest[],
   signal: AbortSignal,
-) => Promise<readonly (PresignedPut | CredentialResult)[]>;
+) => Promise<readonly (PresignedPut | PresignedPost | CredentialResult)[]>;
 type CreateMultipart = (
   file: CredentialRequest,
   key: string,
@@ -70,7 +84,10 @@ const DEFAULT_CONCURRENCY = 6;
 const DEFAULT_BATCH_FILES = 100;
 
 const optionsSchema = z.strictObject({
-  /** Presigns a PUT for each file, in their order, or says `duplicate` or `failed` of one. */
+  /**
+   * Presigns each file, in their order, or says `duplicate` or `failed` of one. A PUT shows its progress; a form
+   * of up to 1 MiB goes without the question that browsers ask a store before each PUT.
+   */
   sign: functionOption<Sign>(),
   /** CreateMultipartUpload. This and the four that follow are given together, or none of them. */
   createMultipart: z.optional(functionOption<CreateMultipart>()),
@@ -145,6 +162,10 @@ export function s3PresignedAdapter(
   });
 }
 
+function ownHeaders({ mimeType }: CredentialRequest): Record<string, string> {
+  return mimeType === '' ? {} : { 'content-type': mimeType };
+}
+
 function multipartOf(
   options: z.output<typeof optionsSchema>,
   runtime: Runtime,
@@ -189,18 +210,23 @@ function multipartOf(
 
 function toResult(
   file: CredentialRequest,
-  answer: PresignedPut | CredentialResult | undefined,
+  answer: PresignedPut | PresignedPost | CredentialResult | undefined,
   runtime: Runtime,
 ): CredentialResult {
   if (!answer) {
     throw new OptionError('s3PresignedAdapter.sign', `answered nothing for ${file.name}`);
   }
   if ('status' in answer) return answer;
-  const { url, key, assetId = key, expiresInMs = DEFAULT_EXPIRES_IN_MS } = answer;
-  const ownHeaders = file.mimeType === '' ? {} : { 'content-type': file.mimeType };
-  const headers = answer.headers ?? ownHeaders;
+  const { url, expiresInMs = DEFAULT_EXPIRES_IN_MS } = answer;
+  const key = answer.key ?? ('fields' in answer ? answer.fields.key : undefined);
+  if (key === undefined) {
+    throw new OptionError('s3PresignedAdapter.sign', `answered no key for ${file.name}`);
+  }
   const credential: Credential = {
-    ...{ uploadUrl: url, assetId, pathname: key, method: 'PUT', headers: { ...headers } },
+    ...{ uploadUrl: url, assetId: answer.assetId ?? key, pathname: key },
+    ...('fields' in answer
+      ? { method: 'POST', headers: {}, fields: { ...answer.fields } }
+      : { method: 'PUT', headers: { ...(answer.headers ?? ownHeaders(file)) } }),
     expiresAt: new Date(runtime.epochNow() + expiresInMs).toISOString(),
     expiresInMs,
   };

@@ -3,6 +3,7 @@ export type { PartToSign, SentPart, StoredPart } from './multipart-put.ts';
 export type { OpenMultipart, PartPage } from './s3-multipart.ts';
 export {
   type PresignedPart,
+  type PresignedPost,
   type PresignedPut,
   type S3PresignedAdapterOptions,
   s3PresignedAdapter,

@@ -16,6 +16,8 @@ export interface FaultProxy {
   readonly receivedBytes: number;
   /** Method and path of the requests since the last reset. */
   readonly requests: readonly string[];
+  /** How often browsers asked whether they may send, since the last reset. */
+  readonly preflights: number;
   /** For the next requests that carry bytes, one each. */
   plan(faults: readonly ProxyFault[]): void;
   /** Of every body, in total; 0 for no limit. */
@@ -37,12 +39,14 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
   let bytesPerSecond = 0;
   let receivedBytes = 0;
   let requests: string[] = [];
+  let preflights = 0;
   /** Under way: a page's cancelled body may still lie in the system's buffers. */
   const underWay = new Set<() => void>();
 
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     allowEveryPage(incoming, outgoing);
     if (incoming.method === 'OPTIONS' && incoming.headers['access-control-request-method']) {
+      preflights += 1;
       outgoing.writeHead(204).end();
       return;
     }
@@ -93,7 +97,7 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       upstream.write(chunk);
       if (bytesPerSecond === 0) return;
       incoming.pause();
-      setTimeout(() => incoming.resume(), (chunk.length * 1_000) / bytesPerSecond);
+      setTimeout(() => incoming.resume(), (chunk.length * 1_000) / bytesPerSecond).unref();
     });
     incoming.on('end', () => upstream.end());
   };
@@ -108,6 +112,9 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
     get requests() {
       return requests;
     },
+    get preflights() {
+      return preflights;
+    },
     plan(next) {
       faults = [...next];
     },
@@ -120,6 +127,7 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       bytesPerSecond = 0;
       receivedBytes = 0;
       requests = [];
+      preflights = 0;
     },
     close: () =>
       new Promise((resolve) => {

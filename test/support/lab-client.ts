@@ -14,6 +14,8 @@ export interface Lab {
   reset(): Promise<void>;
   /** Method and path of the requests since the last reset. */
   requests(): Promise<readonly string[]>;
+  /** How often a browser asked whether it may send, since the last reset. */
+  preflights(): Promise<number>;
   read(name: string): Promise<{ sizeBytes: number; checksum: string } | undefined>;
   /** What the conformance suite asks for. */
   asBackend(nameOf: (upload: UploadUnderTest) => string | undefined): AdapterBackend;
@@ -22,7 +24,7 @@ export interface Lab {
 /** Starts a backend of one's own. */
 export async function openLab(
   labUrl: string,
-  kind: 's3' | 'tus' | 'vercel' | 'form' | 'custom',
+  kind: 's3' | 's3-forms' | 'tus' | 'vercel' | 'form' | 'custom',
 ): Promise<Lab> {
   const opened = await post<{ id: string; url: string; facts: Record<string, string> }>(
     `${labUrl}/open/${kind}`,
@@ -35,7 +37,8 @@ export async function openLab(
   let unfinishedBefore = 0;
   const read = async (name: string) =>
     (await control<{ sizeBytes: number; checksum: string } | null>('read', name)) ?? undefined;
-  const traffic = () => control<{ receivedBytes: number; requests: string[] }>('traffic');
+  const traffic = () =>
+    control<{ receivedBytes: number; requests: string[]; preflights: number }>('traffic');
 
   return {
     ...{ url, appUrl, facts, read },
@@ -44,6 +47,7 @@ export async function openLab(
     limit: (bytesPerSecond) => control('limit', bytesPerSecond),
     reset: () => control('reset'),
     requests: async () => (await traffic()).requests,
+    preflights: async () => (await traffic()).preflights,
     asBackend: (nameOf) => ({
       async readStored(upload) {
         const name = nameOf(upload);

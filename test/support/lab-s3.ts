@@ -17,10 +17,12 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { findOrStartS3 } from '../../scripts/swift.mjs';
 import type { FaultProxy } from './fault-proxy.ts';
 import type { LabBackend } from './lab.ts';
+import { startPostPolicyGateway } from './post-policy-gateway.ts';
 
 type S3Service = Awaited<ReturnType<typeof findOrStartS3>>;
 
@@ -28,6 +30,7 @@ interface SignedFile {
   readonly key: string;
   readonly mimeType: string;
   readonly checksum: string;
+  readonly sizeBytes: number;
 }
 
 interface Open {
@@ -36,18 +39,24 @@ interface Open {
 }
 
 const EXPIRES_IN_SECONDS = 300;
+/** Large enough that some of them show their progress, and so are asked about. */
+const FORMS_BELOW_BYTES = 16 * 1024 * 1024;
 /** Signed as a header, so that the store compares it. */
 const SIGNED = new Set(['x-amz-checksum-sha256']);
 /** Few, so that lists come in several pages. */
 const PAGE_PARTS = 2;
 
-/** A bucket, and what an application's backend does for `s3PresignedAdapter`. */
+/**
+ * A bucket, and what an application's backend does for `s3PresignedAdapter`.
+ *
+ * @param hasForms small files are signed as forms; a gateway takes them in the store's place
+ */
 export async function startS3Backend(
   service: S3Service,
   startProxy: (url: string) => Promise<FaultProxy>,
+  hasForms = false,
 ): Promise<LabBackend> {
   const { endpoint, region, accessKeyId, secretAccessKey, isSwift } = service;
-  const proxy = await startProxy(endpoint);
   const bucket = `bulkhead-adapter-${randomUUID()}`;
   const clientFor = (url: string) =>
     new S3Client({
@@ -56,12 +65,30 @@ export async function startS3Backend(
       requestChecksumCalculation: 'WHEN_REQUIRED',
     });
   const client = clientFor(endpoint);
+  const keys = { bucket, accessKeyId, secretAccessKey };
+  const gateway = hasForms ? await startPostPolicyGateway(endpoint, client, keys) : undefined;
+  const proxy = await startProxy(gateway?.url ?? endpoint);
   // Signatures hold the host: pages send through the proxy.
   const signer = clientFor(proxy.url);
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   let keysGiven = 0;
 
-  const sign = async ({ key, mimeType, checksum }: SignedFile) => {
+  const signForm = async ({ key, mimeType, checksum, sizeBytes }: SignedFile) => {
+    const { url, fields } = await createPresignedPost(signer, {
+      ...{ Bucket: bucket, Key: key, Expires: EXPIRES_IN_SECONDS },
+      Fields: {
+        'Content-Type': mimeType,
+        'x-amz-checksum-algorithm': 'SHA256',
+        'x-amz-checksum-sha256': toBase64(checksum),
+      },
+      Conditions: [['content-length-range', sizeBytes, sizeBytes]],
+    });
+    return { url, fields, expiresInMs: EXPIRES_IN_SECONDS * 1_000 };
+  };
+
+  const sign = async (file: SignedFile) => {
+    if (hasForms && file.sizeBytes < FORMS_BELOW_BYTES) return signForm(file);
+    const { key, mimeType, checksum } = file;
     const command = new PutObjectCommand({
       ...{ Bucket: bucket, Key: key, ContentType: mimeType },
       ChecksumSHA256: toBase64(checksum),
@@ -184,6 +211,7 @@ export async function startS3Backend(
 
     async close() {
       await proxy.close();
+      await gateway?.close();
       for (const open of await listOpen()) await abort(open);
       for (const key of await listKeys()) {
         await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));

@@ -37,12 +37,14 @@ export interface LabBackend {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const backends = new Map<string, LabBackend>();
   let s3: ReturnType<typeof findOrStartS3> | undefined;
+  // Takes seconds to start: once, and only when it is needed.
+  const startS3 = async (hasForms: boolean) => {
+    s3 ??= findOrStartS3();
+    return startS3Backend(await s3, startFaultProxy, hasForms);
+  };
   const starts: Readonly<Record<string, () => Promise<LabBackend>>> = {
-    // Takes seconds to start: once, and only when it is needed.
-    s3: async () => {
-      s3 ??= findOrStartS3();
-      return startS3Backend(await s3, startFaultProxy);
-    },
+    s3: () => startS3(false),
+    's3-forms': () => startS3(true),
     tus: () => startTusBackend(startFaultProxy),
     vercel: () => startVercelBackend(startFaultProxy),
     form: () => startFormBackend(startFaultProxy),
@@ -77,7 +79,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
       case 'reset':
         return proxy.reset();
       case 'traffic':
-        return { receivedBytes: proxy.receivedBytes, requests: proxy.requests };
+        return {
+          receivedBytes: proxy.receivedBytes,
+          requests: proxy.requests,
+          preflights: proxy.preflights,
+        };
       default:
         throw new LabRefusal(404, `There is no command ${name}`);
     }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { MultipartLimits } from 'bulkhead/protocol';
 
-/** What a PUT must be, exactly. */
+/** What an upload must be, exactly. */
 export interface PutGrant {
   key: string;
   sizeBytes: number;
@@ -18,6 +18,15 @@ export interface SignedPut {
   url: string;
   method: 'PUT';
   headers: Record<string, string>;
+}
+
+/** A form that the file ends, as the field `file`. */
+export interface SignedPost {
+  url: string;
+  method: 'POST';
+  headers: Record<string, string>;
+  /** In this order, before the file. */
+  fields: Record<string, string>;
 }
 
 export interface BlobInfo {
@@ -146,8 +155,8 @@ export interface BlobStore {
    * @throws {BlobStoreUnusableError} saying how much is left.
    */
   checkRoom?(): Promise<void>;
-  /** Permits one PUT of exactly these bytes, as far as `capabilities` go. */
-  signPut(grant: PutGrant): Promise<SignedPut>;
+  /** Permits one upload of exactly these bytes, as far as `capabilities` go. */
+  signPut(grant: PutGrant): Promise<SignedPut | SignedPost>;
   /** A URL that reads one object. Stable within its lifetime, so that browsers may cache it. */
   signGet(grant: GetGrant): Promise<string>;
   head(key: string): Promise<BlobInfo | undefined>;

@@ -56,11 +56,19 @@ export const s3OptionsSchema = z.strictObject({
    * the header: it would store what nobody checked. Default false: finalize reads and hashes such an object.
    */
   verifiesChecksums: z.boolean().default(false),
+  /**
+   * Files of up to so many bytes go by a signed form (a POST policy) in place of a presigned PUT: one request
+   * in place of two, as browsers ask the store before each PUT, and never about a form. The bucket's CORS rule
+   * must allow POST. Such a permit stores the promised bytes and no others, but may be used again while it is
+   * good. Default 0: none. For AWS, MinIO and Ceph; R2 and OpenStack Swift take no forms. At most 1 MiB, of
+   * which a page shows no progress. Needs the package `@aws-sdk/s3-presigned-post`.
+   */
+  formsUpToBytes: z.int().min(0).max(MIB).default(0),
   /** Large files in parts, which resume where they stopped. `false`: each file is one PUT. */
   multipart: z.union([z.literal(false), multipartSchema]).prefault({}),
   /** Tries of each call of this server, the first included. Default 4. */
   maxAttempts: z.int().positive().default(4),
-  /** Milliseconds since the epoch; dates URLs. Default `Date.now`. */
+  /** Milliseconds since the epoch; dates URLs and policies. Default `Date.now`. */
   clock: z
     .custom<Clock>((value) => typeof value === 'function', 'expected a function () => milliseconds')
     .optional(),

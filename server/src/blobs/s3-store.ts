@@ -18,6 +18,7 @@ import {
   type UnfinishedUpload,
 } from './blob-store.ts';
 import { isMissing, isTaken, refuseSkew, unusable } from './s3-failures.ts';
+import { createS3FormSigner } from './s3-forms.ts';
 import { createS3Multipart } from './s3-multipart.ts';
 import { type S3StoreOptions, s3OptionsSchema } from './s3-options.ts';
 import { createS3Signer, SHA256_METADATA } from './s3-signer.ts';
@@ -36,8 +37,8 @@ const TRIES_PER_ABORT = 10;
 
 /**
  * S3 and what speaks it (R2, MinIO, Swift), by the AWS SDK. Browsers send straight to the bucket, by
- * presigned URLs that carry the SHA-256, the length and the type as signed headers; the bucket needs a CORS
- * rule for them.
+ * presigned URLs that carry the SHA-256, the length and the type as signed headers, small files by signed forms
+ * that do where `formsUpToBytes` says so; the bucket needs a CORS rule for them.
  * @throws {OptionsError} naming every option that does not fit.
  */
 export function createS3Store(options: S3StoreOptions): S3Store {
@@ -56,7 +57,9 @@ export function createS3Store(options: S3StoreOptions): S3Store {
   });
   const client = new S3Client(config(endpoint));
   const signing = publicEndpoint === undefined ? client : new S3Client(config(publicEndpoint));
-  const signer = createS3Signer({ client: signing, bucket, createOnly, verifiesChecksums, clock });
+  const puts = createS3Signer({ client: signing, bucket, createOnly, verifiesChecksums, clock });
+  const { formsUpToBytes } = resolved;
+  const forms = createS3FormSigner({ client: signing, bucket, verifiesChecksums, clock });
   // Unfinished ones of an earlier setting are swept even where no more are begun.
   const parts = createS3Multipart({
     ...{ client, signing, bucket, createOnly, clock },
@@ -79,7 +82,8 @@ export function createS3Store(options: S3StoreOptions): S3Store {
   return {
     name: 's3',
     capabilities: {
-      createOnly,
+      // A form may be sent again while it is good.
+      createOnly: createOnly && formsUpToBytes === 0,
       verifiesUploads: true,
       // Where the server keeps none, head has none, and says so.
       reportsChecksums: verifiesChecksums || endpoint === undefined,
@@ -107,10 +111,14 @@ export function createS3Store(options: S3StoreOptions): S3Store {
         throw unusable(error, bucket, where);
       }
       refuseSkew(date, clock(), where);
+      if (formsUpToBytes > 0) await forms.ping();
     },
 
-    signPut: (grant) => signer.signPut(grant),
-    signGet: (grant) => signer.signGet(grant),
+    signPut: (grant) =>
+      grant.sizeBytes > 0 && grant.sizeBytes <= formsUpToBytes
+        ? forms.sign(grant)
+        : puts.signPut(grant),
+    signGet: (grant) => puts.signGet(grant),
 
     async head(key) {
       try {

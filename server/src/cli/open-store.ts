@@ -43,6 +43,7 @@ async function openS3(settings: Settings, clock?: Clock): Promise<BlobStore> {
   );
   const { S3_BUCKET = '', S3_REGION, S3_ENDPOINT, S3_PUBLIC_ENDPOINT } = settings;
   const { S3_FORCE_PATH_STYLE, S3_CREATE_ONLY, S3_VERIFIES_CHECKSUMS } = settings;
+  const { S3_FORMS_UP_TO_BYTES } = settings;
   const { S3_MULTIPART, S3_MULTIPART_FROM_BYTES, S3_MULTIPART_MIN_PART_BYTES } = settings;
   const multipart = S3_MULTIPART && {
     ...(S3_MULTIPART_FROM_BYTES !== undefined && { fromBytes: S3_MULTIPART_FROM_BYTES }),
@@ -58,6 +59,7 @@ async function openS3(settings: Settings, clock?: Clock): Promise<BlobStore> {
     ...(S3_FORCE_PATH_STYLE !== undefined && { pathStyle: S3_FORCE_PATH_STYLE }),
     ...(S3_CREATE_ONLY !== undefined && { createOnly: S3_CREATE_ONLY }),
     ...(S3_VERIFIES_CHECKSUMS !== undefined && { verifiesChecksums: S3_VERIFIES_CHECKSUMS }),
+    ...(S3_FORMS_UP_TO_BYTES !== undefined && { formsUpToBytes: S3_FORMS_UP_TO_BYTES }),
   });
 }
 

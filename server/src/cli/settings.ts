@@ -100,6 +100,7 @@ const environmentSchema = z.object({
   S3_FORCE_PATH_STYLE: flag.optional(),
   S3_CREATE_ONLY: flag.optional(),
   S3_VERIFIES_CHECKSUMS: flag.optional(),
+  S3_FORMS_UP_TO_BYTES: wholeNumber(0, 1024 ** 2).optional(),
   /** `false`: no file goes in parts. */
   S3_MULTIPART: flag.default(true),
   S3_MULTIPART_FROM_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),

@@ -70,6 +70,7 @@ export function createCredentialIssuer(parts: CredentialIssuerParts): Credential
       pathname: row.key,
       method: put.method,
       headers: put.headers,
+      ...(put.method === 'POST' && { fields: put.fields }),
       expiresAt: new Date(clock() + expiresInMs).toISOString(),
       expiresInMs,
       ...(blobs.multipart &&
