@@ -1,11 +1,12 @@
 import type { PageClient } from './page/page-bench.ts';
+import type { Intake } from './server/exchange.ts';
 
 /** One configuration of a client. */
 export interface Variant {
   readonly title: string;
   readonly page: PageClient;
-  /** The server takes packs. */
-  readonly hasPacks?: boolean;
+  /** What the server gives and takes beside PUTs. Default: nothing. */
+  readonly intake?: Intake;
 }
 
 export type ClientName = (typeof CLIENT_NAMES)[number];
@@ -21,10 +22,12 @@ export interface Client {
 
 export const CLIENT_NAMES = [
   'ours',
+  'forms',
   'packs',
   'loop-each',
   'loop-batch',
   'loop-hash',
+  'loop-form',
   'uppy-s3',
   'uppy-golden',
   'uppy-xhr',
@@ -34,13 +37,13 @@ export const CLIENT_NAMES = [
 /** Names for several on the command line. */
 export const CLIENT_GROUPS: Readonly<Record<string, readonly ClientName[]>> = {
   all: CLIENT_NAMES,
-  loops: ['loop-each', 'loop-batch', 'loop-hash'],
+  loops: ['loop-each', 'loop-batch', 'loop-hash', 'loop-form'],
   uppy: ['uppy-s3', 'uppy-golden', 'uppy-xhr'],
 };
 
-const loops = (title: string, batchFiles: number, isHashing: boolean): Variant => ({
+const loops = (title: string, batchFiles: number, isHashing = false): Variant => ({
   title,
-  page: { kind: 'loops', batchFiles, isHashing },
+  page: { kind: 'loops', batchFiles, isHashing, hasForms: false },
 });
 
 /** In order of requests: what Uppy documents first comes first. */
@@ -58,28 +61,45 @@ export const CLIENTS: readonly Client[] = [
     variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' } }],
   },
   {
+    name: 'forms',
+    title: 'Bulkhead, one form a file',
+    isLibrary: false,
+    variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' }, intake: 'forms' }],
+  },
+  {
     name: 'packs',
     title: 'Bulkhead, packs',
     isLibrary: false,
-    variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' }, hasPacks: true }],
+    variants: [{ title: 'hashed, journaled', page: { kind: 'bulkhead' }, intake: 'packs' }],
   },
   {
     name: 'loop-each',
     title: 'bare loops, a credential a file',
     isLibrary: false,
-    variants: [loops('nothing hashed', 1, false)],
+    variants: [loops('nothing hashed', 1)],
   },
   {
     name: 'loop-batch',
     title: 'bare loops, batched credentials',
     isLibrary: false,
-    variants: [loops('nothing hashed', 100, false)],
+    variants: [loops('nothing hashed', 100)],
   },
   {
     name: 'loop-hash',
     title: 'bare loops, batched, hashing',
     isLibrary: false,
     variants: [loops('hashed by WebCrypto', 100, true)],
+  },
+  {
+    name: 'loop-form',
+    title: 'bare loops, one POST policy',
+    isLibrary: false,
+    variants: [
+      {
+        title: 'nothing hashed',
+        page: { kind: 'loops', batchFiles: 100, isHashing: false, hasForms: true },
+      },
+    ],
   },
   { name: 'uppy-s3', title: 'Uppy + S3', isLibrary: true, variants: s3(false) },
   {

@@ -86,9 +86,11 @@ async function runSet(
 ): Promise<SetRuns> {
   const { rounds, libraryRounds } = options;
   const startedAt = new Date().toISOString();
+  // Packs and forms are for small files.
   const isPackable = set.sizeBytes <= PACK_LIMITS.maxFileBytes;
   const clients = CLIENTS.filter(
-    ({ name }) => options.clients.includes(name) && (name !== 'packs' || isPackable),
+    ({ name }) =>
+      options.clients.includes(name) && ((name !== 'packs' && name !== 'forms') || isPackable),
   );
   const runs: Run[] = [];
   await warmUp(clients, run, () => onStep(`${set.name}: warming up`));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Protocol } from './options.ts';
+import type { Intake } from './server/exchange.ts';
 import type { FromServer, PageFiles, TlsFiles, ToServer } from './server/messages.ts';
 import type { Arrivals } from './server/tally.ts';
 
@@ -47,7 +48,7 @@ export class NeutralServer {
   }
 
   /** Forgets the last run. */
-  async begin(settings: { delayMs: number; hasPacks: boolean }): Promise<void> {
+  async begin(settings: { delayMs: number; intake: Intake }): Promise<void> {
     const { storeUrl } = this;
     await ask(this.#child, { type: 'begin', storeUrl, ...settings }, 'begun');
   }

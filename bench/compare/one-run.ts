@@ -5,6 +5,7 @@ import type { Variant } from './clients.ts';
 import type { CpuSeconds } from './cpu-time.ts';
 import type { NeutralServer } from './neutral-server.ts';
 import type { PageMeasure } from './page/page-bench.ts';
+import type { Intake } from './server/exchange.ts';
 import type { Arrivals } from './server/tally.ts';
 
 /** How one client did in one round. */
@@ -37,11 +38,11 @@ export interface RunParts {
 
 /** Sends all files once, by one client in a browser of its own, and looks at what arrived. */
 export async function runOnce(
-  { page: client, hasPacks = false }: Variant,
+  { page: client, intake = 'puts' }: Variant,
   parts: RunParts,
 ): Promise<{ readonly outcome: Outcome; readonly chromium: string }> {
   const { server, paths, delayMs, limitMs } = parts;
-  await server.begin({ delayMs, hasPacks });
+  await server.begin({ delayMs, intake });
   const browser = await openComparePage(server.apiUrl);
   const chromium = browser.version;
   try {
@@ -70,7 +71,7 @@ export async function runOnce(
       const reason = measure?.message ?? 'The page has lost its bench';
       return { chromium, outcome: { status: 'failed', reason } };
     }
-    const reason = browser.errors[0] ?? findLoss(arrivals, parts, hasPacks);
+    const reason = browser.errors[0] ?? findLoss(arrivals, parts, intake);
     if (reason !== undefined) return { chromium, outcome: { status: 'failed', reason } };
     const requests = Object.values(arrivals.requests).reduce((sum, count) => sum + count, 0);
     const outcome: Outcome = {
@@ -108,7 +109,7 @@ async function within<T>(limitMs: number, work: Promise<T>): Promise<T | typeof 
 function findLoss(
   { files, finalized, requests }: Arrivals,
   { paths, sizeBytes }: RunParts,
-  hasPacks: boolean,
+  intake: Intake,
 ): string | undefined {
   const sizes = new Map(files);
   const names = paths.map((file) => path.basename(file));
@@ -118,6 +119,7 @@ function findLoss(
   if (cut.length > 0) return `${cut.length} files have another size, ${cut[0]} for one`;
   if (sizes.size > names.length) return `${sizes.size - names.length} files came from nowhere`;
   if (finalized !== names.length) return `${finalized} of ${names.length} were reported as done`;
-  if (hasPacks && requests['POST /api/upload-pack'] === undefined) return 'No pack was sent';
+  if (intake === 'packs' && requests['POST /api/upload-pack'] === undefined)
+    return 'No pack was sent';
   return undefined;
 }

@@ -17,7 +17,7 @@ describe('the command line of the comparison', () => {
 
   it('takes groups of clients, and each client once', () => {
     const options = parseCompareOptions(['--clients', 'loop-hash,loops,ours']);
-    expect(options?.clients).toEqual(['ours', 'loop-each', 'loop-batch', 'loop-hash']);
+    expect(options?.clients).toEqual(['ours', 'loop-each', 'loop-batch', 'loop-hash', 'loop-form']);
   });
 
   it.each([

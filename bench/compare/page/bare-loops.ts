@@ -1,4 +1,9 @@
-import type { FinishRequest, SignRequest, SignResponse } from '../server/peer-routes.ts';
+import type {
+  FinishRequest,
+  PolicyResponse,
+  SignRequest,
+  SignResponse,
+} from '../server/peer-routes.ts';
 import type { PageClient, Upload } from './page-bench.ts';
 import { postJson, RunError } from './post-json.ts';
 
@@ -12,7 +17,8 @@ type LoopClient = Extract<PageClient, { kind: 'loops' }>;
  * batch ahead, so that no loop waits for them. No retry, no progress, nothing that outlives the page.
  */
 export const uploadByLoops: Upload<LoopClient> = async (files, { apiUrl }, client) => {
-  const { batchFiles, isHashing } = client;
+  const { batchFiles, isHashing, hasForms } = client;
+  const policy = hasForms ? postJson<PolicyResponse>(`${apiUrl}/policy`, {}) : undefined;
   const batches = Math.ceil(files.length / batchFiles);
   const asked = new Map<number, Promise<readonly string[]>>();
   const urlsOf = (batch: number) => {
@@ -39,12 +45,11 @@ export const uploadByLoops: Upload<LoopClient> = async (files, { apiUrl }, clien
       const file = files[index];
       if (!file) return;
       const batch = Math.floor(index / batchFiles);
-      const urls = urlsOf(batch);
-      if (batchFiles > 1 && batch + 1 < batches) void urlsOf(batch + 1);
+      const urls = policy ? undefined : urlsOf(batch);
+      if (urls && batchFiles > 1 && batch + 1 < batches) void urlsOf(batch + 1);
       const hashed = isHashing ? { checksum: await sha256(file) } : {};
-      const url = (await urls)[index % batchFiles];
-      if (url === undefined) throw new RunError(`There is no URL for ${file.name}`);
-      await put(url, file);
+      if (urls) await put((await urls)[index % batchFiles], file);
+      if (policy) await post(await policy, file);
       done.push({ name: file.name, ...hashed });
       if (batchFiles === 1) await finish();
       else if (done.length >= batchFiles) finishing.push(finish());
@@ -65,16 +70,35 @@ async function sha256(file: File): Promise<string> {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function put(url: string, file: File): Promise<void> {
+async function put(url: string | undefined, file: File): Promise<void> {
+  if (url === undefined) throw new RunError(`There is no URL for ${file.name}`);
+  await send('PUT', url, file, { 'content-type': file.type });
+}
+
+async function post({ url, fields }: PolicyResponse, file: File): Promise<void> {
+  const form = new FormData();
+  for (const [name, value] of Object.entries({ ...fields, key: file.name })) {
+    form.append(name, value);
+  }
+  form.append('file', file);
+  await send('POST', url, form);
+}
+
+function send(
+  method: string,
+  url: string,
+  body: File | FormData,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.onload = () => {
-      if (xhr.status === 200) resolve();
+      if (xhr.status >= 200 && xhr.status < 300) resolve();
       else reject(new RunError(`The store answered ${xhr.status}`));
     };
     xhr.onerror = () => reject(new RunError('The store did not answer'));
-    xhr.open('PUT', url);
-    xhr.setRequestHeader('content-type', file.type);
-    xhr.send(file);
+    xhr.open(method, url);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    xhr.send(body);
   });
 }

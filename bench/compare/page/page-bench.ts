@@ -7,6 +7,8 @@ export type PageClient =
       readonly batchFiles: number;
       /** SHA-256 of every file before it is sent. */
       readonly isHashing: boolean;
+      /** One POST policy for all files, in place of a signed URL for each. */
+      readonly hasForms: boolean;
     }
   | {
       readonly kind: 'uppy-s3';

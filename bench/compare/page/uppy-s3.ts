@@ -1,6 +1,11 @@
 import AwsS3 from '@uppy/aws-s3';
 import GoldenRetriever from '@uppy/golden-retriever';
-import type { FinishRequest, SignRequest, SignResponse } from '../server/peer-routes.ts';
+import type {
+  FinishRequest,
+  PolicyResponse,
+  SignRequest,
+  SignResponse,
+} from '../server/peer-routes.ts';
 import type { PageClient, Servers, Upload } from './page-bench.ts';
 import { postJson, RunError } from './post-json.ts';
 import { createUppy, uploadAll } from './uppy.ts';
@@ -62,13 +67,9 @@ function keysOf({ apiUrl, storeUrl }: Servers) {
 
 /** One policy for every key; a form has one URL, so that the browser asks the store only once. */
 function policyOf({ apiUrl }: Servers) {
-  interface Policy {
-    readonly url: string;
-    readonly fields: Readonly<Record<string, string>>;
-  }
-  let policy: Promise<Policy> | undefined;
+  let policy: Promise<PolicyResponse> | undefined;
   return async ({ key }: { key: string }) => {
-    policy ??= postJson<Policy>(`${apiUrl}/policy`, {});
+    policy ??= postJson<PolicyResponse>(`${apiUrl}/policy`, {});
     const { url, fields } = await policy;
     return { url, fields: { ...fields, key } };
   };

@@ -16,6 +16,7 @@ import {
 } from '../../../src/protocol/index.ts';
 import type { Exchange, RunWorld } from './exchange.ts';
 import { FormCounter, FormError } from './form-counter.ts';
+import { postPolicyFields } from './peer-routes.ts';
 
 /** Packs as a server of ours takes them unless it is told otherwise. */
 export const PACK_LIMITS: PackLimits = {
@@ -37,17 +38,14 @@ export async function uploadUrls(exchange: Exchange): Promise<void> {
   const results = files.map(({ clientId, filename, mimeType }): UploadUrlResult => {
     const assetId = randomUUID();
     world.reservations.set(assetId, filename);
-    const credential = {
-      uploadUrl: `${world.storeUrl}/bucket/${filename}?signature=${randomBytes(32).toString('hex')}`,
-      assetId,
-      pathname: filename,
-      method: 'PUT' as const,
-      headers: { 'content-type': mimeType },
-      ...{ expiresAt, expiresInMs },
-    };
+    const permit =
+      world.intake === 'forms'
+        ? formPermit(world, filename, mimeType)
+        : putPermit(world, filename, mimeType);
+    const credential = { ...permit, assetId, pathname: filename, expiresAt, expiresInMs };
     return { clientId, status: 'granted', credential };
   });
-  const pack = world.hasPacks ? { pack: PACK_LIMITS } : {};
+  const pack = world.intake === 'packs' ? { pack: PACK_LIMITS } : {};
   exchange.json({ results, ...pack } satisfies Answer<UploadUrlResult>);
 }
 
@@ -108,6 +106,30 @@ export async function processingUpdates(exchange: Exchange): Promise<void> {
   write(`data: ${JSON.stringify(progress)}\n\n`);
   const timer = setInterval(() => write('event: heartbeat\ndata: {}\n\n'), HEARTBEAT_MS);
   exchange.body.once('close', () => clearInterval(timer));
+}
+
+function putPermit({ storeUrl }: RunWorld, filename: string, mimeType: string) {
+  return {
+    uploadUrl: `${storeUrl}/bucket/${filename}?signature=${randomBytes(32).toString('hex')}`,
+    method: 'PUT' as const,
+    headers: { 'content-type': mimeType },
+  };
+}
+
+/** As long as one of S3. */
+function formPermit({ storeUrl }: RunWorld, filename: string, mimeType: string) {
+  return {
+    uploadUrl: `${storeUrl}/bucket`,
+    method: 'POST' as const,
+    headers: {},
+    fields: {
+      'Content-Type': mimeType,
+      'x-amz-checksum-algorithm': 'SHA256',
+      'x-amz-checksum-sha256': randomBytes(32).toString('base64'),
+      ...postPolicyFields(),
+      key: filename,
+    },
+  };
 }
 
 function finalize(assetId: string, { reservations, tally }: RunWorld): FinalizeResult {

@@ -21,13 +21,16 @@ export interface ExchangeParts {
   readonly world: RunWorld;
 }
 
+/** How small files may go, beside a PUT each: a signed form each, or many in a pack. */
+export type Intake = 'puts' | 'forms' | 'packs';
+
 /** What belongs to one run: a request that comes late counts in the run that it was sent in. */
 export interface RunWorld {
   readonly tally: Tally;
   /** Before a request is read: the way to a server that is far away, and back. */
   readonly delayMs: number;
   /** Whether the answer to credentials offers packs. */
-  readonly hasPacks: boolean;
+  readonly intake: Intake;
   /** Where the page sends bytes to. */
   readonly storeUrl: string;
   /** Names of files by the assets that were reserved for them. */

@@ -14,7 +14,7 @@ export interface TlsFiles {
 
 export type ToServer =
   | { readonly type: 'listen'; readonly page: PageFiles; readonly tls: TlsFiles | undefined }
-  | ({ readonly type: 'begin' } & Pick<RunWorld, 'delayMs' | 'hasPacks' | 'storeUrl'>)
+  | ({ readonly type: 'begin' } & Pick<RunWorld, 'delayMs' | 'intake' | 'storeUrl'>)
   | { readonly type: 'ask' };
 
 export type FromServer =

@@ -12,6 +12,12 @@ export interface SignResponse {
   readonly urls: readonly string[];
 }
 
+/** What `POST /policy` answers. */
+export interface PolicyResponse {
+  readonly url: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
 /** What a page says is done, one file or many; a checksum where it has one. */
 export interface FinishRequest {
   readonly files: readonly { readonly name: string; readonly checksum?: string }[];
@@ -55,15 +61,21 @@ export async function temporaryKeys(exchange: Exchange): Promise<void> {
 /** `POST /policy`: what lets a page post forms to the bucket, one policy for all files. */
 export async function postPolicy(exchange: Exchange): Promise<void> {
   await exchange.drain();
-  exchange.json({
+  const policy: PolicyResponse = {
     url: `${exchange.world.storeUrl}/bucket`,
-    fields: {
-      policy: randomBytes(300).toString('base64'),
-      'x-amz-algorithm': 'AWS4-HMAC-SHA256',
-      'x-amz-credential': randomBytes(30).toString('hex'),
-      'x-amz-signature': randomBytes(32).toString('hex'),
-    },
-  });
+    fields: postPolicyFields(),
+  };
+  exchange.json(policy);
+}
+
+/** As long as those of S3. */
+export function postPolicyFields(): Record<string, string> {
+  return {
+    policy: randomBytes(300).toString('base64'),
+    'x-amz-algorithm': 'AWS4-HMAC-SHA256',
+    'x-amz-credential': randomBytes(30).toString('hex'),
+    'x-amz-signature': randomBytes(32).toString('hex'),
+  };
 }
 
 /** `POST /form`: the classic upload, one file or many in one form. */

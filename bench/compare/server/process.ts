@@ -23,11 +23,11 @@ type AnyRequest = Readable & {
   readonly headers: Exchange['headers'];
 };
 
-let world: RunWorld = newRun({ delayMs: 0, hasPacks: false, storeUrl: '' });
+let world: RunWorld = newRun({ delayMs: 0, intake: 'puts', storeUrl: '' });
 let page: PageFiles = {};
 let cpuBefore = process.cpuUsage();
 
-function newRun(settings: Pick<RunWorld, 'delayMs' | 'hasPacks' | 'storeUrl'>): RunWorld {
+function newRun(settings: Pick<RunWorld, 'delayMs' | 'intake' | 'storeUrl'>): RunWorld {
   return { ...settings, tally: new Tally(), reservations: new Map(), tusUploads: new Map() };
 }
 
