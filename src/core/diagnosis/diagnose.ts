@@ -188,8 +188,8 @@ async function send(
     const error = asUploadError(parts, cause);
     const isReachable = await adapter.isStoreReachable?.(credential);
     const origin = globalThis.location?.origin ?? 'this page’s origin';
-    const fix = storeFix(error, Object.keys(credential.headers), isReachable, origin);
-    return failed(`The store does not take a PUT: ${error.message}`, fix);
+    const fix = storeFix(error, credential, isReachable, origin);
+    return failed(`The store does not take a file: ${error.message}`, fix);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { UploadError, UploadErrorCode } from '../../errors/upload-error.ts';
+import type { Credential } from '../../protocol/index.ts';
 
 const API_FIXES: Partial<Record<UploadErrorCode, string>> = {
   unauthenticated:
@@ -44,12 +45,12 @@ export function apiFix({ code }: UploadError): string | undefined {
 /**
  * What to change when the store fails so.
  *
- * @param headers names of those that a PUT carries
+ * @param request what the store was sent
  * @param isReachable whether its host answers at all
  */
 export function storeFix(
   { code }: UploadError,
-  headers: readonly string[],
+  request: Pick<Credential, 'method' | 'headers'>,
   isReachable: boolean | undefined,
   origin: string,
 ): string | undefined {
@@ -57,9 +58,9 @@ export function storeFix(
   if (isReachable === false) {
     return 'The store’s host does not answer: check its address (`publicEndpoint`), firewalls and extensions.';
   }
-  const names = headers.length === 0 ? '(none)' : headers.join(', ');
+  const names = Object.keys(request.headers).join(', ') || '(none)';
   return (
     'The store is there and does not let this page write. Give its bucket a CORS rule: ' +
-    `AllowedOrigins ${origin}, AllowedMethods PUT, AllowedHeaders ${names}. An extension may block it too.`
+    `AllowedOrigins ${origin}, AllowedMethods ${request.method}, AllowedHeaders ${names}. An extension may block it too.`
   );
 }
