@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { toOptionError } from '../errors/option-error.ts';
 import { UploadError } from '../errors/upload-error.ts';
 import {
   assetChangesResponseSchema,
@@ -19,6 +18,7 @@ import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter
 import { ApiClient } from './api-client.ts';
 import type { BulkheadParts } from './bulkhead-multipart.ts';
 import { followEvents } from './event-stream.ts';
+import { parseOptions, positiveInt } from './option-shapes.ts';
 import { uploadPack } from './upload-pack.ts';
 import { xhrPut } from './xhr-put.ts';
 
@@ -31,6 +31,11 @@ const optionsSchema = z.strictObject({
   credentials: z._default(z.enum(['omit', 'same-origin', 'include']), 'same-origin'),
   /** Small files go many to a request, where the server takes them so. Default true. */
   packs: z._default(z.boolean(), true),
+  /**
+   * Most uploads at once. Default 6: browsers open so many HTTP/1.1 connections to one host, and the store has
+   * a host of its own. More helps over a distance where the store speaks HTTP/2.
+   */
+  maxConcurrency: z._default(positiveInt, 6),
 });
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
 /**
@@ -40,8 +45,6 @@ type HeadersOption = () => Record<string, string> | Promise<Record<string, strin
  */
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
-/** Browsers open six HTTP/1.1 connections to one host, and the store has a host of its own. */
-const MAX_CONCURRENCY = 6;
 const REACH_TIMEOUT_MS = 5_000;
 
 /**
@@ -53,17 +56,16 @@ export function bulkheadAdapter(
   input: BulkheadAdapterOptions = {},
   runtime: Runtime = systemRuntime(),
 ): UploadAdapter {
-  const parsed = optionsSchema.safeParse(input);
-  if (!parsed.success) throw toOptionError('bulkheadAdapter', parsed.error);
-  const { headers, credentials, packs } = parsed.data;
-  const baseUrl = parsed.data.baseUrl.replace(/\/$/, '');
+  const options = parseOptions('bulkheadAdapter', optionsSchema, input);
+  const { headers, credentials, packs, maxConcurrency } = options;
+  const baseUrl = options.baseUrl.replace(/\/$/, '');
   const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
 
   let parts: Promise<BulkheadParts> | undefined;
   /** Loaded with the first large file: most pages never have one. */
   const inParts = () => {
     parts ??= import('./bulkhead-multipart.ts').then(
-      ({ bulkheadParts }) => bulkheadParts(api, runtime, MAX_CONCURRENCY),
+      ({ bulkheadParts }) => bulkheadParts(api, runtime, maxConcurrency),
       (cause: unknown) => {
         parts = undefined;
         const message = 'What sends large files could not be loaded.';
@@ -78,7 +80,7 @@ export function bulkheadAdapter(
   return {
     name: 'bulkhead',
     capabilities: {
-      ...{ maxConcurrency: MAX_CONCURRENCY, maxBatchFiles: MAX_BATCH_FILES },
+      ...{ maxConcurrency, maxBatchFiles: MAX_BATCH_FILES },
       ...{ createOnly: true, checksum: 'sha256', verifiesAtFinalize: true },
       multipart: true,
       get pack() {

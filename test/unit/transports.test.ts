@@ -71,6 +71,12 @@ describe('the Bulkhead adapter', () => {
     expect(seen).toEqual(['Bearer 1', 'Bearer 2']);
   });
 
+  it('uploads as many at once as it is told, and says what cannot be', () => {
+    expect(bulkheadAdapter().capabilities.maxConcurrency).toBe(6);
+    expect(bulkheadAdapter({ maxConcurrency: 24 }).capabilities.maxConcurrency).toBe(24);
+    expect(() => bulkheadAdapter({ maxConcurrency: 0 })).toThrow('bulkheadAdapter.maxConcurrency');
+  });
+
   it('reconciles a batch in one request, by the client ids of the credentials', async () => {
     const other = { id: 'client-2', checksum: 'b'.repeat(64) };
     post('/api/uploads/reconcile', (body) => {
