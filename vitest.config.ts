@@ -82,7 +82,10 @@ function serverProject(engine: 'pglite' | 'postgres') {
       environment: 'node' as const,
       env: { BULKHEAD_TEST_ENGINE: engine },
       include: engine === 'postgres' ? [ON_BOTH_ENGINES, ON_POSTGRES] : [ON_BOTH_ENGINES],
-      globalSetup: ['test/support/services.ts'],
+      globalSetup: [
+        'test/support/services.ts',
+        ...(engine === 'pglite' ? ['test/support/template-folder.ts'] : []),
+      ],
     },
   };
 }
@@ -173,7 +176,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           environment: 'node',
           include: [ON_S3],
-          globalSetup: ['test/support/s3-service.ts'],
+          globalSetup: ['test/support/s3-service.ts', 'test/support/template-folder.ts'],
         },
       },
       {
@@ -225,7 +228,9 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          globalSetup: ['test/e2e/build-setup.ts'],
+          // After the others: what a browser process does in time, it needs a machine for.
+          sequence: { groupOrder: 1 },
           // Each has a browser.
           maxConcurrency: 3,
         },

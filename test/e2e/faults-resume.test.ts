@@ -1,7 +1,6 @@
 import type { Page } from 'playwright';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { dropPaths, ENGINES, Engine, type EngineName } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
 
 const FILES = 500;
@@ -9,17 +8,11 @@ const FILE_BYTES = 20_000;
 /** Of the files that are uploaded: when the page goes. */
 const MOMENTS = [0.002, 0.05, 0.12, 0.22, 0.32, 0.42, 0.52, 0.62, 0.72, 0.82];
 
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-beforeAll(buildDemo);
-
-async function setUp(name: EngineName, { files = FILES, sizeBytes = FILE_BYTES } = {}) {
-  const site = await ResumeSite.start(files, sizeBytes);
-  cleanups.push(() => site.close());
+async function setUp(name: EngineName, { onTestFinished }: TestContext, files = FILES) {
+  const site = await ResumeSite.start(files, FILE_BYTES);
+  onTestFinished(() => site.close());
   const engine = await Engine.create(name);
-  cleanups.push(() => engine.close());
+  onTestFinished(() => engine.close());
   // Slow enough that there is a middle, of the run and of each PUT.
   const trickleBytesPerSecond = FILE_BYTES / 0.04;
   await site.backend.plan([{ match: { route: 'put' }, do: { trickleBytesPerSecond } }]);
@@ -78,7 +71,11 @@ interface Death {
 }
 
 /** Does what ends a page, and looks at what the server had of it. */
-async function die(site: ResumeSite, end: () => Promise<unknown>): Promise<Death> {
+async function die(
+  { expect }: TestContext,
+  site: ResumeSite,
+  end: () => Promise<unknown>,
+): Promise<Death> {
   const before = (await site.backend.state()).requests;
   const ended = new Set(before.filter(({ endedAtMs }) => endedAtMs !== null).map(({ n }) => n));
   await end();
@@ -121,16 +118,17 @@ async function expectOnce(site: ResumeSite, deaths: readonly Death[]): Promise<v
   expect(again).toEqual([]);
 }
 
-describe.each(ENGINES)('in %s', (name) => {
-  it('33: a page that is reloaded ten times loses nothing', async () => {
-    const { site, engine } = await setUp(name);
+// They wait more than they work.
+describe.concurrent.each(ENGINES)('in %s', (name) => {
+  it('33: a page that is reloaded ten times loses nothing', async (context) => {
+    const { site, engine } = await setUp(name, context);
     const page = await engine.open(site.url);
     await startPage(page);
     const deaths: Death[] = [];
     for (const moment of MOMENTS) {
       await select(page, site);
       await untilUploaded(page, Math.ceil(moment * FILES));
-      deaths.push(await die(site, () => page.reload()));
+      deaths.push(await die(context, site, () => page.reload()));
       await startPage(page);
     }
     await select(page, site);
@@ -139,8 +137,8 @@ describe.each(ENGINES)('in %s', (name) => {
     expect(await page.evaluate(() => window.uploader.sessions.refresh())).toEqual([]);
   });
 
-  it('31: a browser that is killed ten times loses nothing', async () => {
-    const { site, engine } = await setUp(name);
+  it('31: a browser that is killed ten times loses nothing', async (context) => {
+    const { site, engine } = await setUp(name, context);
     let page = await engine.open(site.url);
     await startPage(page);
     let before = 0;
@@ -148,7 +146,7 @@ describe.each(ENGINES)('in %s', (name) => {
     for (const moment of MOMENTS) {
       await select(page, site);
       const uploaded = await untilUploaded(page, Math.ceil(moment * FILES));
-      deaths.push(await die(site, () => engine.kill()));
+      deaths.push(await die(context, site, () => engine.kill()));
       page = await engine.open(site.url);
       await startPage(page);
       // What the killed page knew to be stored, the next one knows as well.
@@ -160,8 +158,9 @@ describe.each(ENGINES)('in %s', (name) => {
     await expectOnce(site, deaths);
   });
 
-  it('30: another tab goes on with a tab’s files when that one dies', async () => {
-    const { site, engine } = await setUp(name);
+  it('30: another tab goes on with a tab’s files when that one dies', async (context) => {
+    const { expect } = context;
+    const { site, engine } = await setUp(name, context);
     const watcher = await engine.open(site.url);
     await startPage(watcher);
     const worker = await engine.open(site.url);
@@ -173,14 +172,15 @@ describe.each(ENGINES)('in %s', (name) => {
     await expect.poll(mirrored).toMatchObject([{ state: 'elsewhere', total: FILES }]);
     const progressed = async () => (await mirrored())[0]?.progress?.uploaded;
     await expect.poll(progressed).toBeGreaterThan(0);
-    const death = await die(site, () => worker.close());
+    const death = await die(context, site, () => worker.close());
     await untilUploaded(watcher, uploaded);
     await finish(watcher);
     await expectOnce(site, [death]);
   });
 
-  it('36: of two tabs one works, and the other one shows how far it is', async () => {
-    const { site, engine } = await setUp(name, { files: 100 });
+  it('36: of two tabs one works, and the other one shows how far it is', async (context) => {
+    const { expect } = context;
+    const { site, engine } = await setUp(name, context, 100);
     const watcher = await engine.open(site.url);
     await startPage(watcher);
     const worker = await engine.open(site.url);
@@ -207,13 +207,13 @@ describe.each(ENGINES)('in %s', (name) => {
     expect((await site.backend.state()).assets).toHaveLength(100);
   });
 
-  it('a folder that is selected again is skipped where it is done, without being read', async () => {
-    const { site, engine } = await setUp(name);
+  it('a folder that is selected again is skipped where it is done, without being read', async (context) => {
+    const { site, engine } = await setUp(name, context);
     const first = await engine.open(site.url);
     await startPage(first);
     await select(first, site);
     await untilUploaded(first, FILES / 2);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
     const page = await engine.open(site.url);
     await startPage(page);
     const before = await page.evaluate(() => window.uploader.done());
@@ -242,14 +242,14 @@ describe.each(ENGINES)('in %s', (name) => {
   });
 });
 
-it('34: a page that the browser froze goes on when it thaws', async () => {
-  const { site, engine } = await setUp('chromium');
+it.concurrent('34: a page that the browser froze goes on when it thaws', async (context) => {
+  const { site, engine } = await setUp('chromium', context);
   const page = await engine.open(site.url);
   await startPage(page);
   await select(page, site);
   await untilUploaded(page, FILES / 4);
   const session = await page.context().newCDPSession(page);
-  const death = await die(site, () =>
+  const death = await die(context, site, () =>
     session.send('Page.setWebLifecycleState', { state: 'frozen' }),
   );
   await new Promise((go) => setTimeout(go, 3_000));
@@ -258,14 +258,14 @@ it('34: a page that the browser froze goes on when it thaws', async () => {
   await expectOnce(site, [death]);
 });
 
-describe('folders that the browser gives by handle', () => {
-  it('a folder that was dropped is remembered; dropped again, it goes on', async () => {
-    const { site, engine } = await setUp('chromium');
+describe.concurrent('folders that the browser gives by handle', () => {
+  it('a folder that was dropped is remembered; dropped again, it goes on', async (context) => {
+    const { site, engine } = await setUp('chromium', context);
     const first = await engine.open(site.url);
     await startPage(first);
     await dropPaths(first, [site.folder]);
     await untilUploaded(first, FILES / 4);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
     const page = await engine.open(site.url);
     await startPage(page);
     const before = await page.evaluate(() => window.uploader.done());
@@ -282,8 +282,8 @@ describe('folders that the browser gives by handle', () => {
     await expectOnce(site, [death]);
   });
 
-  it('goes on after one question, without a file being selected', async () => {
-    const { site, engine } = await setUp('chromium', { files: 1 });
+  it('goes on after one question, without a file being selected', async (context) => {
+    const { site, engine } = await setUp('chromium', context, 1);
     /** The private file system's handles are real ones that may be read without a question. */
     const permit = (page: Page, state: PermissionState) =>
       page.evaluate((answer) => {
@@ -314,7 +314,7 @@ describe('folders that the browser gives by handle', () => {
       void window.uploader.add(folder);
     }, FILES);
     await untilUploaded(first, FILES / 4);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
 
     const page = await engine.open(site.url);
     await permit(page, 'prompt');
