@@ -22,6 +22,12 @@ const ssr = {
   },
 };
 
+// Hundreds of processes load the same modules. Node looks whether they changed.
+process.env.NODE_COMPILE_CACHE ??= path.join(
+  import.meta.dirname,
+  'node_modules/.cache/node-compile-cache',
+);
+
 const chromiumPath = findChromium();
 const firefoxPath = findFirefox();
 
@@ -64,7 +70,10 @@ const svelte = {
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
 
-/** What only several processes or connections can do: on the embedded database there is one. */
+/**
+ * What only several processes or connections can do: on the embedded database there is one. And what takes a
+ * minute, and tells the same of either.
+ */
 const ON_POSTGRES = 'server/test/**/*.postgres.test.ts';
 
 /** Whatever needs a real S3 server, which takes seconds to start. */
@@ -161,7 +170,7 @@ export default defineConfig({
             'server/test/**/*.test.ts',
           ],
           exclude: [ON_BOTH_ENGINES, ON_POSTGRES, ON_S3],
-          globalSetup: ['test/support/services.ts'],
+          globalSetup: ['test/support/services.ts', 'test/support/template-folder.ts'],
         },
       },
       serverProject('pglite'),

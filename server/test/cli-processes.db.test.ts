@@ -36,7 +36,7 @@ interface Program {
 function start(args: readonly string[], env: Record<string, string>, cwd = dir): Program {
   const child = spawn(process.execPath, ['--conditions=bulkhead-source', PROGRAM, ...args], {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);
