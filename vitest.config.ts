@@ -238,9 +238,9 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           globalSetup: ['test/e2e/build-setup.ts'],
-          // After the others: what a browser process does in time, it needs a machine for.
+          // After the others, which would take the processor from browsers that are killed and timed.
           sequence: { groupOrder: 1 },
-          // Each has a browser.
+          // Each has a browser, and two files run at a time.
           maxConcurrency: 3,
         },
       },
