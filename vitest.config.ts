@@ -22,6 +22,12 @@ const ssr = {
   },
 };
 
+// Hundreds of processes load the same modules. Node looks whether they changed.
+process.env.NODE_COMPILE_CACHE ??= path.join(
+  import.meta.dirname,
+  'node_modules/.cache/node-compile-cache',
+);
+
 const chromiumPath = findChromium();
 const firefoxPath = findFirefox();
 
@@ -64,7 +70,10 @@ const svelte = {
 /** Whatever depends on the database runs on each. */
 const ON_BOTH_ENGINES = 'server/test/**/*.db.test.ts';
 
-/** What only several processes or connections can do: on the embedded database there is one. */
+/**
+ * What only several processes or connections can do: on the embedded database there is one. And what takes a
+ * minute, and tells the same of either.
+ */
 const ON_POSTGRES = 'server/test/**/*.postgres.test.ts';
 
 /** Whatever needs a real S3 server, which takes seconds to start. */
@@ -82,7 +91,10 @@ function serverProject(engine: 'pglite' | 'postgres') {
       environment: 'node' as const,
       env: { BULKHEAD_TEST_ENGINE: engine },
       include: engine === 'postgres' ? [ON_BOTH_ENGINES, ON_POSTGRES] : [ON_BOTH_ENGINES],
-      globalSetup: ['test/support/services.ts'],
+      globalSetup: [
+        'test/support/services.ts',
+        ...(engine === 'pglite' ? ['test/support/template-folder.ts'] : []),
+      ],
     },
   };
 }
@@ -158,7 +170,7 @@ export default defineConfig({
             'server/test/**/*.test.ts',
           ],
           exclude: [ON_BOTH_ENGINES, ON_POSTGRES, ON_S3],
-          globalSetup: ['test/support/services.ts'],
+          globalSetup: ['test/support/services.ts', 'test/support/template-folder.ts'],
         },
       },
       serverProject('pglite'),
@@ -173,7 +185,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           environment: 'node',
           include: [ON_S3],
-          globalSetup: ['test/support/s3-service.ts'],
+          globalSetup: ['test/support/s3-service.ts', 'test/support/template-folder.ts'],
         },
       },
       {
@@ -225,8 +237,10 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
-          // Each has a browser.
+          globalSetup: ['test/e2e/build-setup.ts'],
+          // After the others, which would take the processor from browsers that are killed and timed.
+          sequence: { groupOrder: 1 },
+          // Each has a browser, and two files run at a time.
           maxConcurrency: 3,
         },
       },

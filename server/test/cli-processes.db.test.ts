@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
+import { copyEmbedded } from './fixtures/embedded-copies.ts';
 import { photo } from './fixtures/images.ts';
 import { sha256 } from './fixtures/test-server.ts';
 
@@ -35,7 +36,7 @@ interface Program {
 function start(args: readonly string[], env: Record<string, string>, cwd = dir): Program {
   const child = spawn(process.execPath, ['--conditions=bulkhead-source', PROGRAM, ...args], {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);
@@ -84,10 +85,18 @@ async function writeConfig(name: string, source: string): Promise<string> {
   return name;
 }
 
-/** An empty database of this run's engine, as the environment names it. */
-async function databaseSettings(): Promise<{ env: Record<string, string>; drop(): Promise<void> }> {
+/**
+ * An empty database of this run's engine, as the environment names it. An embedded one that is new takes
+ * its process seconds to make: it is a copy, but where making it is what is tested.
+ */
+async function databaseSettings({ isNew = false } = {}): Promise<{
+  env: Record<string, string>;
+  drop(): Promise<void>;
+}> {
   if (ENGINE === 'pglite') {
-    return { env: { BULKHEAD_DIR: join(dir, randomUUID()) }, drop: async () => {} };
+    const home = join(dir, randomUUID());
+    if (!isNew) await copyEmbedded(inject('templateFolder'), join(home, 'database'));
+    return { env: { BULKHEAD_DIR: home }, drop: async () => {} };
   }
   const { url, drop } = await createPostgresDatabase();
   return { env: { DATABASE_URL: url }, drop };
@@ -137,6 +146,21 @@ describe('bulkhead-server', () => {
       expect(await program.stop()).toBe(0);
       expect(program.output()).not.toMatch(/not in order/);
     });
+
+    // None of them asks for the other engine.
+    it.each([
+      [{}, ['work'], /needs a database that several processes can share.*DATABASE_URL/],
+      [{}, ['serve'], /authorize in bulkhead.config.ts.*BULKHEAD_USER_HEADER/],
+      [{ PORT: 'x' }, ['serve'], /PORT: expected a whole number/],
+      [{}, ['serve', '--config', 'none.ts'], /no configuration file none.ts/],
+      [{ DATABASE_URL: 'postgres://a:sesame@127.0.0.1:1/b' }, ['work'], /cannot be reached/],
+    ])('says what to do and ends with 1: %j %j', async (env, args, message) => {
+      const { env: home } = await databaseSettings();
+      const program = start(args, { ...home, ...env });
+      expect(await program.ended).toBe(1);
+      expect(program.output()).toMatch(message);
+      expect(program.output()).not.toMatch(/sesame|at file:/);
+    });
   }
 
   if (ENGINE === 'postgres') {
@@ -165,19 +189,6 @@ describe('bulkhead-server', () => {
       }
     });
   }
-
-  it.each([
-    [{}, ['work'], /needs a database that several processes can share.*DATABASE_URL/],
-    [{}, ['serve'], /authorize in bulkhead.config.ts.*BULKHEAD_USER_HEADER/],
-    [{ PORT: 'x' }, ['serve'], /PORT: expected a whole number/],
-    [{}, ['serve', '--config', 'none.ts'], /no configuration file none.ts/],
-    [{ DATABASE_URL: 'postgres://a:sesame@127.0.0.1:1/b' }, ['work'], /cannot be reached/],
-  ])('says what to do and ends with 1: %j %j', async (env, args, message) => {
-    const program = start(args, { BULKHEAD_DIR: join(dir, `bad-${Math.random()}`), ...env });
-    expect(await program.ended).toBe(1);
-    expect(program.output()).toMatch(message);
-    expect(program.output()).not.toMatch(/sesame|at file:/);
-  });
 
   it('check finds nothing wrong where all is well, a store of one’s own in production too', async () => {
     const { env, drop } = await databaseSettings();
@@ -239,7 +250,7 @@ describe('bulkhead-server', () => {
   });
 
   it('migrate needs the database only: no secret, store or provider, nor a configuration that asks for one', async () => {
-    const { env, drop } = await databaseSettings();
+    const { env, drop } = await databaseSettings({ isNew: true });
     const inPlace = await mkdtemp(join(tmpdir(), 'bulkhead-cli-'));
     try {
       const file = join(inPlace, 'bulkhead.config.mjs');

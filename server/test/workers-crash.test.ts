@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
 import { finalizeUpload } from './fixtures/assets.ts';
+import { copyEmbedded } from './fixtures/embedded-copies.ts';
 import { photo } from './fixtures/images.ts';
 import { openWorkerBench } from './fixtures/worker-bench.ts';
 
@@ -32,6 +33,7 @@ async function runUntilKilled(dieAtWrite: number): Promise<NodeJS.Signals | null
 }
 
 it('loses and repeats nothing when its workers are killed in the middle, twice', async () => {
+  await copyEmbedded(inject('templateFolder'), join(dir, 'database'));
   const first = await openWorkerBench(dir);
   for (let seed = 1; seed <= IMAGES; seed++) {
     const bytes = await photo(seed, 200, 150).jpeg().toBuffer();

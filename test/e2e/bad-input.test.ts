@@ -14,7 +14,7 @@ import {
   whenDone,
 } from './demo-browser.ts';
 import { writePhotos } from './demo-photos.ts';
-import { buildDemo, DemoServer } from './demo-server.ts';
+import { DemoServer } from './demo-server.ts';
 
 const PLAIN_NAMES = ['one.jpg', 'two.jpg', 'three.jpg'];
 const GOOD_COUNT = PLAIN_NAMES.length + ODD_NAMES.length;
@@ -30,7 +30,6 @@ beforeAll(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-bad-'));
   bad = await writeBadFiles(dir);
   const good = await writePhotos(dir, [...PLAIN_NAMES, ...ODD_NAMES.map(({ name }) => name)]);
-  await buildDemo();
   [server, browser] = await Promise.all([
     DemoServer.start({ env: { BULKHEAD_MAX_FILE_BYTES: String(MAX_FILE_BYTES) } }),
     launchBrowser(),

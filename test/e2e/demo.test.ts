@@ -13,7 +13,7 @@ import {
   whenDone,
 } from './demo-browser.ts';
 import { writeLargePng, writeLookAlike, writePhotos } from './demo-photos.ts';
-import { buildDemo, DemoServer } from './demo-server.ts';
+import { DemoServer } from './demo-server.ts';
 
 const NAMES = Array.from({ length: 10 }, (_, index) => `holiday/day-${index + 1}.jpg`);
 
@@ -25,7 +25,6 @@ beforeAll(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-photos-'));
   const [original = ''] = await writePhotos(dir, ['holiday/lighthouse.jpg', ...NAMES]);
   await writeLookAlike(original, path.join(dir, 'holiday/lighthouse-small.jpg'));
-  await buildDemo();
   [server, browser] = await Promise.all([DemoServer.start(), launchBrowser()]);
 });
 

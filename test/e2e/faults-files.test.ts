@@ -1,8 +1,7 @@
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import type { Page } from 'playwright';
-import { beforeAll, describe, it, type TestContext } from 'vitest';
+import { describe, it, type TestContext } from 'vitest';
 import { ENGINES, Engine, type EngineName } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
 
 /** What is done to a file on the disk, and how its upload ends. */
@@ -20,8 +19,6 @@ const ENDS_WITHIN_MS = 55_000;
 const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
 const FILE_BYTES = 16_000_000;
-
-beforeAll(buildDemo);
 
 async function setUp(name: EngineName, { onTestFinished }: TestContext) {
   const site = await ResumeSite.start(FILES, FILE_BYTES);

@@ -1,48 +1,39 @@
 import type { Page } from 'playwright';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { dropPaths, ENGINES, Engine, type EngineName } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
 
 const FILES = 500;
 const FILE_BYTES = 20_000;
 /** Of the files that are uploaded: when the page goes. */
 const MOMENTS = [0.002, 0.05, 0.12, 0.22, 0.32, 0.42, 0.52, 0.62, 0.72, 0.82];
+/** For several at the same time, each with a browser that starts eleven times, on a busy machine. */
+const TIMEOUT = { timeout: 300_000 };
 
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-beforeAll(buildDemo);
-
-async function setUp(name: EngineName, { files = FILES, sizeBytes = FILE_BYTES } = {}) {
-  const site = await ResumeSite.start(files, sizeBytes);
-  cleanups.push(() => site.close());
+async function setUp(name: EngineName, { onTestFinished }: TestContext, files = FILES) {
+  const site = await ResumeSite.start(files, FILE_BYTES);
+  onTestFinished(() => site.close());
   const engine = await Engine.create(name);
-  cleanups.push(() => engine.close());
+  onTestFinished(() => engine.close());
   // Slow enough that there is a middle, of the run and of each PUT.
   const trickleBytesPerSecond = FILE_BYTES / 0.04;
   await site.backend.plan([{ match: { route: 'put' }, do: { trickleBytesPerSecond } }]);
   return { site, engine };
 }
 
-const uploadedOf = (page: Page) =>
-  page
-    .evaluate(() => window.uploader.getSnapshot().byStatus)
-    .then((by) => {
-      const { processing, embedding, searchable, duplicate } = by;
-      return processing + embedding + searchable + duplicate;
-    });
-
-async function untilUploaded(page: Page, count: number): Promise<number> {
-  const limitMs = Date.now() + 60_000;
-  for (;;) {
-    const uploaded = await uploadedOf(page);
-    if (uploaded >= count) return uploaded;
-    if (Date.now() > limitMs) throw new Error(`${uploaded} of ${count} were uploaded`);
-    await new Promise((go) => setTimeout(go, 10));
-  }
-}
+/** Resolves as soon as so many are uploaded. The page looks by itself: asking it all the time would slow it. */
+const untilUploaded = (page: Page, count: number): Promise<number> =>
+  page.evaluate(async (wanted) => {
+    const limitMs = Date.now() + 120_000;
+    for (;;) {
+      const { processing, embedding, searchable, duplicate } =
+        window.uploader.getSnapshot().byStatus;
+      const uploaded = processing + embedding + searchable + duplicate;
+      if (uploaded >= wanted) return uploaded;
+      if (Date.now() > limitMs) throw new Error(`${uploaded} of ${wanted} were uploaded`);
+      await new Promise((go) => setTimeout(go, 5));
+    }
+  }, count);
 
 /** Begins, or goes on with what an earlier page began. */
 async function startPage(page: Page): Promise<void> {
@@ -78,7 +69,11 @@ interface Death {
 }
 
 /** Does what ends a page, and looks at what the server had of it. */
-async function die(site: ResumeSite, end: () => Promise<unknown>): Promise<Death> {
+async function die(
+  { expect }: TestContext,
+  site: ResumeSite,
+  end: () => Promise<unknown>,
+): Promise<Death> {
   const before = (await site.backend.state()).requests;
   const ended = new Set(before.filter(({ endedAtMs }) => endedAtMs !== null).map(({ n }) => n));
   await end();
@@ -121,16 +116,17 @@ async function expectOnce(site: ResumeSite, deaths: readonly Death[]): Promise<v
   expect(again).toEqual([]);
 }
 
-describe.each(ENGINES)('in %s', (name) => {
-  it('33: a page that is reloaded ten times loses nothing', async () => {
-    const { site, engine } = await setUp(name);
+// They wait more than they work.
+describe.concurrent.each(ENGINES)('in %s', TIMEOUT, (name) => {
+  it('33: a page that is reloaded ten times loses nothing', async (context) => {
+    const { site, engine } = await setUp(name, context);
     const page = await engine.open(site.url);
     await startPage(page);
     const deaths: Death[] = [];
     for (const moment of MOMENTS) {
       await select(page, site);
       await untilUploaded(page, Math.ceil(moment * FILES));
-      deaths.push(await die(site, () => page.reload()));
+      deaths.push(await die(context, site, () => page.reload()));
       await startPage(page);
     }
     await select(page, site);
@@ -139,8 +135,8 @@ describe.each(ENGINES)('in %s', (name) => {
     expect(await page.evaluate(() => window.uploader.sessions.refresh())).toEqual([]);
   });
 
-  it('31: a browser that is killed ten times loses nothing', async () => {
-    const { site, engine } = await setUp(name);
+  it('31: a browser that is killed ten times loses nothing', async (context) => {
+    const { site, engine } = await setUp(name, context);
     let page = await engine.open(site.url);
     await startPage(page);
     let before = 0;
@@ -148,11 +144,11 @@ describe.each(ENGINES)('in %s', (name) => {
     for (const moment of MOMENTS) {
       await select(page, site);
       const uploaded = await untilUploaded(page, Math.ceil(moment * FILES));
-      deaths.push(await die(site, () => engine.kill()));
+      deaths.push(await die(context, site, () => engine.kill()));
       page = await engine.open(site.url);
       await startPage(page);
       // What the killed page knew to be stored, the next one knows as well.
-      before = await uploadedOf(page);
+      before = await untilUploaded(page, 0);
       expect(before).toBeGreaterThanOrEqual(uploaded);
     }
     await select(page, site);
@@ -160,8 +156,9 @@ describe.each(ENGINES)('in %s', (name) => {
     await expectOnce(site, deaths);
   });
 
-  it('30: another tab goes on with a tab’s files when that one dies', async () => {
-    const { site, engine } = await setUp(name);
+  it('30: another tab goes on with a tab’s files when that one dies', async (context) => {
+    const { expect } = context;
+    const { site, engine } = await setUp(name, context);
     const watcher = await engine.open(site.url);
     await startPage(watcher);
     const worker = await engine.open(site.url);
@@ -173,14 +170,15 @@ describe.each(ENGINES)('in %s', (name) => {
     await expect.poll(mirrored).toMatchObject([{ state: 'elsewhere', total: FILES }]);
     const progressed = async () => (await mirrored())[0]?.progress?.uploaded;
     await expect.poll(progressed).toBeGreaterThan(0);
-    const death = await die(site, () => worker.close());
+    const death = await die(context, site, () => worker.close());
     await untilUploaded(watcher, uploaded);
     await finish(watcher);
     await expectOnce(site, [death]);
   });
 
-  it('36: of two tabs one works, and the other one shows how far it is', async () => {
-    const { site, engine } = await setUp(name, { files: 100 });
+  it('36: of two tabs one works, and the other one shows how far it is', async (context) => {
+    const { expect } = context;
+    const { site, engine } = await setUp(name, context, 100);
     const watcher = await engine.open(site.url);
     await startPage(watcher);
     const worker = await engine.open(site.url);
@@ -207,13 +205,13 @@ describe.each(ENGINES)('in %s', (name) => {
     expect((await site.backend.state()).assets).toHaveLength(100);
   });
 
-  it('a folder that is selected again is skipped where it is done, without being read', async () => {
-    const { site, engine } = await setUp(name);
+  it('a folder that is selected again is skipped where it is done, without being read', async (context) => {
+    const { site, engine } = await setUp(name, context);
     const first = await engine.open(site.url);
     await startPage(first);
     await select(first, site);
     await untilUploaded(first, FILES / 2);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
     const page = await engine.open(site.url);
     await startPage(page);
     const before = await page.evaluate(() => window.uploader.done());
@@ -242,30 +240,34 @@ describe.each(ENGINES)('in %s', (name) => {
   });
 });
 
-it('34: a page that the browser froze goes on when it thaws', async () => {
-  const { site, engine } = await setUp('chromium');
-  const page = await engine.open(site.url);
-  await startPage(page);
-  await select(page, site);
-  await untilUploaded(page, FILES / 4);
-  const session = await page.context().newCDPSession(page);
-  const death = await die(site, () =>
-    session.send('Page.setWebLifecycleState', { state: 'frozen' }),
-  );
-  await new Promise((go) => setTimeout(go, 3_000));
-  await session.send('Page.setWebLifecycleState', { state: 'active' });
-  await finish(page);
-  await expectOnce(site, [death]);
-});
+it.concurrent(
+  '34: a page that the browser froze goes on when it thaws',
+  TIMEOUT,
+  async (context) => {
+    const { site, engine } = await setUp('chromium', context);
+    const page = await engine.open(site.url);
+    await startPage(page);
+    await select(page, site);
+    await untilUploaded(page, FILES / 4);
+    const session = await page.context().newCDPSession(page);
+    const death = await die(context, site, () =>
+      session.send('Page.setWebLifecycleState', { state: 'frozen' }),
+    );
+    await new Promise((go) => setTimeout(go, 3_000));
+    await session.send('Page.setWebLifecycleState', { state: 'active' });
+    await finish(page);
+    await expectOnce(site, [death]);
+  },
+);
 
-describe('folders that the browser gives by handle', () => {
-  it('a folder that was dropped is remembered; dropped again, it goes on', async () => {
-    const { site, engine } = await setUp('chromium');
+describe.concurrent('folders that the browser gives by handle', TIMEOUT, () => {
+  it('a folder that was dropped is remembered; dropped again, it goes on', async (context) => {
+    const { site, engine } = await setUp('chromium', context);
     const first = await engine.open(site.url);
     await startPage(first);
     await dropPaths(first, [site.folder]);
     await untilUploaded(first, FILES / 4);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
     const page = await engine.open(site.url);
     await startPage(page);
     const before = await page.evaluate(() => window.uploader.done());
@@ -282,8 +284,8 @@ describe('folders that the browser gives by handle', () => {
     await expectOnce(site, [death]);
   });
 
-  it('goes on after one question, without a file being selected', async () => {
-    const { site, engine } = await setUp('chromium', { files: 1 });
+  it('goes on after one question, without a file being selected', async (context) => {
+    const { site, engine } = await setUp('chromium', context, 1);
     /** The private file system's handles are real ones that may be read without a question. */
     const permit = (page: Page, state: PermissionState) =>
       page.evaluate((answer) => {
@@ -314,7 +316,7 @@ describe('folders that the browser gives by handle', () => {
       void window.uploader.add(folder);
     }, FILES);
     await untilUploaded(first, FILES / 4);
-    const death = await die(site, () => engine.kill());
+    const death = await die(context, site, () => engine.kill());
 
     const page = await engine.open(site.url);
     await permit(page, 'prompt');

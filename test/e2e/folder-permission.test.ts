@@ -1,14 +1,12 @@
 import type { Page } from 'playwright';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dropPaths, Engine } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
 
 const FILES = 60;
 
 let site: ResumeSite;
 let engine: Engine;
-beforeAll(buildDemo);
 beforeEach(async () => {
   site = await ResumeSite.start(FILES, 5_000);
   engine = await Engine.create('chromium');

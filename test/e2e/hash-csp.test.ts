@@ -6,7 +6,6 @@ import { type Browser, chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
 import { createFaultServer, type FaultServer } from '../../src/testing/index.ts';
-import { buildDemo } from './demo-server.ts';
 
 const DIST = path.resolve(import.meta.dirname, '../../dist');
 /** A name that is not the loopback's: pages by plain http from there have no WebCrypto. */
@@ -23,7 +22,6 @@ let policy = '';
 let scriptHost = '';
 
 beforeAll(async () => {
-  await buildDemo();
   backend = await createFaultServer({ processing: { processMs: 5, embedMs: 5 } });
   site = createServer(async (request, response) => {
     const name = path.basename(new URL(request.url ?? '/', 'http://page').pathname);

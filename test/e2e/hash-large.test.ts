@@ -6,7 +6,6 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Engine } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 import { ResumeSite } from './resume-site.ts';
 
 /** More than a signed 32-bit number of bytes, and no whole number of slices. */
@@ -15,7 +14,6 @@ const SIZE_BYTES = 2 ** 31 + 5_000_003;
 let dir: string;
 let file: string;
 beforeAll(async () => {
-  await buildDemo();
   dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-large-'));
   file = path.join(dir, 'film.mov');
   const handle = await open(file, 'w');

@@ -19,7 +19,6 @@ import { startTestServer, type TestServer } from '../../server/test/fixtures/tes
 import type * as Bulkhead from '../../src/index.ts';
 import type { Uploader } from '../../src/index.ts';
 import { Engine } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 
 declare const window: Window & { Bulkhead: typeof Bulkhead; uploader: Uploader };
 
@@ -50,7 +49,6 @@ let file: string;
 const bucket = `bulkhead-test-${randomUUID()}`;
 
 beforeAll(async () => {
-  await buildDemo();
   s3 = await findOrStartS3();
   const { endpoint, region, accessKeyId, secretAccessKey } = s3;
   // The SDK writes into the one that it is given.

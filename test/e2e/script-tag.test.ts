@@ -8,7 +8,6 @@ import { type Browser, chromium } from 'playwright';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
-import { buildDemo } from './demo-server.ts';
 
 const EXAMPLE = path.resolve(import.meta.dirname, '../../examples/script-tag');
 const DIST = path.resolve(import.meta.dirname, '../../dist');
@@ -23,7 +22,6 @@ let browser: Browser;
 let rewrite: (name: string, text: string) => string = (_, text) => text;
 
 beforeAll(async () => {
-  await buildDemo();
   // A plain file server: no headers but the type.
   site = createServer(async (request, response) => {
     const name = path.basename(new URL(request.url ?? '/', 'http://page').pathname) || 'index.html';

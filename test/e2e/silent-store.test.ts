@@ -6,7 +6,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as Bulkhead from '../../src/index.ts';
 import { ENGINES, Engine } from '../support/engines.ts';
-import { buildDemo } from './demo-server.ts';
 
 declare const window: Window & { Bulkhead: typeof Bulkhead };
 
@@ -34,7 +33,6 @@ describe.each(ENGINES)('in %s', (name) => {
   let server: Server;
   let engine: Engine;
   beforeAll(async () => {
-    await buildDemo();
     server = await startSite();
     engine = await Engine.create(name);
   });

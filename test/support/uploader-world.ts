@@ -61,7 +61,15 @@ export function createWorld(
     hasher: textHasher(runtime),
     ...rest,
   });
-  const isDone = () => [...uploader.uploads()].every(({ status }) => isEnded(status));
+  let openId = '';
+  /** It is asked at every moment: one that had not ended is looked at before all of them are. */
+  const isDone = () => {
+    const open = uploader.get(openId);
+    if (open && !isEnded(open.status)) return false;
+    openId = '';
+    for (const { id, status } of uploader.uploads()) if (!isEnded(status)) openId = id;
+    return openId === '';
+  };
   return {
     runtime,
     backend,
