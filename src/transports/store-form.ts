@@ -19,6 +19,7 @@ export function goesUnwatched(
 export function formOf(fields: Readonly<Record<string, string>>, body: Blob): FormData {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  form.append('file', body, 'file');
+  // Under its own name: another one would make another Blob of it, which costs Chromium as much as a slice.
+  form.append('file', body);
   return form;
 }
