@@ -28,4 +28,9 @@ export const packManifestSchema = z.strictObject({
     )
     .check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
 });
+/**
+ * What a pack says of its files, before they follow.
+ *
+ * @interface
+ */
 export type PackManifest = z.infer<typeof packManifestSchema>;

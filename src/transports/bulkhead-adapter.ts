@@ -32,6 +32,7 @@ const optionsSchema = z.strictObject({
   /** Small files go many to a request, where the server takes them so. Default true. */
   packs: z._default(z.boolean(), true),
 });
+/** @inline */
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
 /**
  * What `bulkheadAdapter` takes.
