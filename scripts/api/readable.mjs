@@ -2,7 +2,15 @@
  * What TypeDoc makes of types that zod derives is hard to read: a parameter spells out every option, which its own
  * type lists below, and a schema is a type of many lines. This names the types and shows schemas as they are written.
  */
-import { Comment, Converter, IntrinsicType, ReferenceType, ReflectionKind } from 'typedoc';
+import {
+  ArrayType,
+  Comment,
+  Converter,
+  IntrinsicType,
+  ReferenceType,
+  ReflectionKind,
+  UnionType,
+} from 'typedoc';
 import { MarkdownPageEvent } from 'typedoc-plugin-markdown';
 import ts from 'typescript';
 
@@ -10,16 +18,27 @@ import ts from 'typescript';
 export function load(app) {
   const { converter, renderer } = app;
   const convertType = converter.convertType.bind(converter);
-  /** @type {Map<ts.Type, ts.Symbol> | undefined} */
-  let names;
+  /** @type {DerivedTypes | undefined} */
+  let derived;
 
   converter.convertType = (context, type, node) => {
     if (!type || 'kind' in type) return convertType(context, type, node);
-    names ??= namesOfDerivedTypes(context.program);
-    const alias = names.get(type);
+    derived ??= new DerivedTypes(context.program);
+    if (node && derived.areNamedIn(node)) return convertType(context, node);
+    const alias = derived.aliasOf(type);
     if (alias) return context.createSymbolReference(alias, context);
     const schema = schemaName(type);
     if (schema) return ReferenceType.createBrokenReference(schema, context.project, 'zod');
+    if (type.isUnion() && type.types.some((member) => derived.aliasOf(member))) {
+      // `null` comes last, as people write it.
+      const isNull = ({ flags }) => Number((flags & ts.TypeFlags.Null) !== 0);
+      const members = type.types.toSorted((a, b) => isNull(a) - isNull(b));
+      return new UnionType(members.map((member) => converter.convertType(context, member)));
+    }
+    const element = context.checker.isArrayType(type) && context.checker.getTypeArguments(type)[0];
+    if (element && derived.aliasOf(element)) {
+      return new ArrayType(converter.convertType(context, element));
+    }
     return convertType(context, type, node);
   };
 
@@ -34,7 +53,8 @@ export function load(app) {
       for (const tag of comment?.getTags('@throws') ?? []) {
         if (!tag.typeAnnotation) continue;
         const error = tag.typeAnnotation.replace(/^\{|\}$/g, '');
-        tag.content.unshift({ kind: 'code', text: `\`${error}\`` }, { kind: 'text', text: ' ' });
+        if (tag.content.length > 0) tag.content.unshift({ kind: 'text', text: ' ' });
+        tag.content.unshift({ kind: 'code', text: `\`${error}\`` });
       }
     }
   });
@@ -66,25 +86,58 @@ export function load(app) {
 }
 
 /** Types such as `z.input<typeof optionsSchema>`, which the compiler itself does not know by their names. */
-function namesOfDerivedTypes(program) {
-  const checker = program.getTypeChecker();
-  const names = new Map();
-  for (const file of program.getSourceFiles()) {
-    if (file.isDeclarationFile) continue;
-    for (const statement of file.statements) {
-      if (!ts.isTypeAliasDeclaration(statement)) continue;
-      if (!/^z\.(?:input|infer)</.test(statement.type.getText(file))) continue;
-      const symbol = checker.getSymbolAtLocation(statement.name);
-      const type = symbol && checker.getDeclaredTypeOfSymbol(symbol);
-      if (type && isOfObjects(type)) names.set(type, symbol);
+class DerivedTypes {
+  #checker;
+  #aliases = new Map();
+  /** What a schema takes and what it gives are two types, though often of one text. */
+  #byText = new Map();
+  #names = new Set();
+
+  constructor(program) {
+    this.#checker = program.getTypeChecker();
+    for (const file of program.getSourceFiles()) {
+      if (file.isDeclarationFile) continue;
+      for (const statement of file.statements) {
+        if (ts.isTypeAliasDeclaration(statement)) this.#take(statement);
+      }
     }
   }
-  return names;
+
+  #take({ name, type: node, typeParameters }) {
+    if (typeParameters || !/^(?:z\.(?:input|infer)<|keyof typeof PROBLEMS)/.test(node.getText()))
+      return;
+    const symbol = this.#checker.getSymbolAtLocation(name);
+    const type = this.#checker.getDeclaredTypeOfSymbol(symbol);
+    this.#names.add(name.text);
+    if (!isLong(type)) return;
+    this.#aliases.set(type, symbol);
+    this.#byText.set(this.#textOf(type), symbol);
+  }
+
+  aliasOf(type) {
+    if (!isLong(type)) return undefined;
+    return this.#aliases.get(type) ?? this.#byText.get(this.#textOf(type));
+  }
+
+  areNamedIn(node) {
+    return (
+      node
+        .getText()
+        .match(/\w+/g)
+        ?.some((word) => this.#names.has(word)) ?? false
+    );
+  }
+
+  #textOf(type) {
+    return this.#checker.typeToString(type, undefined, ts.TypeFormatFlags.NoTruncation);
+  }
 }
 
-function isOfObjects(type) {
-  if (type.isUnion()) return type.types.some(isOfObjects);
-  return (type.flags & ts.TypeFlags.Object) !== 0;
+/** Whether a name says it better: of objects without a name, and of a dozen literals. */
+function isLong(type) {
+  if (type.isUnion()) return type.types.length > 12 || type.types.some(isLong);
+  const isNamed = type.aliasSymbol ?? !/^__(?:type|object)$/.test(type.symbol?.name ?? '__type');
+  return (type.flags & ts.TypeFlags.Object) !== 0 && !isNamed;
 }
 
 function schemaName(type) {

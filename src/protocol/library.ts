@@ -68,6 +68,7 @@ export type SearchMatch = z.infer<typeof searchMatchSchema>;
 
 /** What was found, the best first. */
 export const searchResponseSchema = z.object({
+  /** Each with its asset, its score and why it was found. */
   results: z.array(
     z.object({
       asset: assetSchema,

@@ -17,6 +17,7 @@ export const MAX_PACK_MANIFEST_BYTES = 128 * 1024;
  * by itself. A file that did not arrive whole is `not_uploaded`. Sent again, a pack gets the same answer.
  */
 export const packManifestSchema = z.strictObject({
+  /** Each with its asset's id, its size and its checksum. */
   files: z
     .array(
       z.strictObject({
