@@ -1,2 +1,6 @@
-/** Milliseconds since the epoch. Injected wherever time decides something, so that tests own it. */
+/**
+ * Milliseconds since the epoch. Injected wherever time decides something, so that tests own it.
+ *
+ * @inline
+ */
 export type Clock = () => number;

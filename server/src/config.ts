@@ -34,8 +34,9 @@ const positiveInt = z.int().positive();
 export const limitsSchema = z.strictObject({
   /** Largest file, in bytes. 100 MB: beyond any photo, below what one PUT should carry. */
   maxFileBytes: positiveInt.default(100 * 1024 * 1024),
-  /** Tokens a user can save up; a request for credentials takes one. */
+  /** Tokens a user can save up; a request for credentials takes one. Default 100. */
   rateLimitCapacity: z.number().positive().default(100),
+  /** Tokens a user gets back in a minute. Default 10. */
   rateLimitPerMinute: z.number().positive().default(10),
   /**
    * Reservations of one user that are neither finalized nor expired. 10,000: a tab holds about 500, so some
@@ -46,28 +47,34 @@ export const limitsSchema = z.strictObject({
   maxFilesPerDay: positiveInt.default(250_000),
   /** Bytes one user can add in 24 hours. 1 TiB: twice 100,000 photos of 5 MB. */
   maxBytesPerDay: positiveInt.default(1024 ** 4),
-  /** Reservations are given up so long after their URL expired. At least twice its lifetime. */
+  /** Reservations are given up so long after their URL expired. At least twice its lifetime. Default 24 h. */
   sweepGraceMs: positiveInt.min(600_000).default(24 * 60 * 60 * 1000),
   /**
    * When more than this share of 1,000 listed objects (and more than 100) has no row, the sweep deletes none:
-   * another database shares the store, or this one was restored from a backup. 1 deletes in any case.
+   * another database shares the store, or this one was restored from a backup. 1 deletes in any case. Default 0.5.
    */
   maxOrphanShare: z.number().min(0).max(1).default(0.5),
+  /** How often the sweep runs. Default 10 min. */
   sweepIntervalMs: positiveInt.default(10 * 60 * 1000),
-  /** Changes are pushed together when they happen within so long. */
+  /** Changes are pushed together when they happen within so long. Default 250 ms. */
   coalesceMs: positiveInt.default(250),
-  /** Below the 30 s after which common proxies close a silent connection. */
+  /** How often a silent stream says that it lives. Default 15 s: common proxies close it after 30 s of silence. */
   heartbeatMs: positiveInt.default(15_000),
-  /** An event stream without an event for so long is closed. */
+  /** An event stream without an event for so long is closed. Default 5 min. */
   streamIdleMs: positiveInt.default(5 * 60_000),
+  /** Event streams of one user. Default 10. */
   maxStreamsPerUser: positiveInt.default(10),
-  /** Event streams of this process, a connection each; see docs/server/events.md for their cost. */
+  /** Event streams of this process, a connection each. Default 2,000. See docs/server/events.md for their cost. */
   maxStreams: positiveInt.default(2000),
-  /** How often a stream's session is checked: it ends at the next heartbeat after that. */
+  /** How often a stream's session is checked: it ends at the next heartbeat after that. Default 30 s. */
   streamReauthorizeMs: positiveInt.max(15 * 60_000).default(30_000),
 });
 
-/** See {@link limitsSchema} for each one's meaning and default. */
+/**
+ * Limits of size, pace and number. Each has a default.
+ *
+ * @interface
+ */
 export type Limits = z.input<typeof limitsSchema>;
 
 /** Sent in a header, so printable ASCII. Make one by `openssl rand -hex 32`. */
@@ -82,11 +89,11 @@ const cronSchema = z
     secret: bearerSecret.optional(),
     /** `workers.slice`. It may be made after the server: `(name, bounds) => workers.slice(name, bounds)`. */
     run: callable<JobSlices>('a function (name, bounds) => Promise<result>'),
-    /** Jobs of one call. */
+    /** Jobs of one call. Default 1,000. */
     maxJobs: positiveInt.default(1000),
-    /** A call has answered a second after this; keep it below the host's limit, often 60 s. */
+    /** A call has answered a second after this; keep it below the host's limit, often 60 s. Default 50 s. */
     deadlineMs: positiveInt.max(15 * 60_000).default(50_000),
-    /** Jobs at once within one call. */
+    /** Jobs at once within one call. Default 2. */
     concurrency: positiveInt.max(64).default(2),
   })
   .refine((cron) => cron.secret !== undefined || process.env.NODE_ENV !== 'production', {
@@ -112,6 +119,7 @@ const packsSchema = z
 const common = {
   /** Says whose request it is. Required: there is no default that would be safe. */
   authorize: callable<Authorize>('a function (request) => Promise<userId | null>'),
+  /** Limits of size, pace and number. */
   limits: limitsSchema.prefault({}),
   /**
    * `POST /api/upload-pack`. Its bytes go through this server, so it is on by default only where the store is
@@ -127,9 +135,9 @@ const common = {
     .optional(),
   /** Default: JSON lines on stdout. */
   logger: object<Logger>('a logger with debug, info, warn and error').optional(),
-  /** Origins of pages served elsewhere that may call this server with their cookies. */
+  /** Origins of pages served elsewhere that may call this server with their cookies. Default: none. */
   allowedOrigins: z.array(origin).default([]),
-  /** Where the routes are mounted, such as `/kit`. */
+  /** Where the routes are mounted, such as `/kit`. Default '': at the root. */
   basePath: z
     .string()
     .regex(/^(?:\/[\w.~-]+)*$/, 'expected "" or a path such as /kit, without a slash at its end')
@@ -145,6 +153,7 @@ const common = {
    * Default: measured, see `createServerPressure`.
    */
   pressure: callable<() => number>('a function () => number from 0 to 1').optional(),
+  /** Bounds of searches by meaning and likeness. */
   search: z
     .strictObject({
       /** Memory for vectors where the database has no pgvector. Default 256 MB. */
@@ -160,7 +169,7 @@ const common = {
   embedder: object<Embedder>('an embedder').optional(),
   /** Keeps the pace of the embedder's provider; workers elsewhere share it. Default: one in memory. */
   providerLimiter: object<RateLimiter>('a rate limiter').optional(),
-  /** Answers `POST /api/webhooks/<name>`, such as `{ replicate: createReplicateWebhook(…) }`. */
+  /** Answers `POST /api/webhooks/<name>`, such as `{ replicate: createReplicateWebhook(…) }`. Default: none. */
   webhooks: z
     .record(z.string().regex(/^[a-z][a-z0-9-]*$/), callable<Webhook>('a function of a request'))
     .default({}),
@@ -172,12 +181,19 @@ export const serverOptionsSchema = z.strictObject({
   ...common,
   /** As `openEmbeddedDatabase` or `openPostgresDatabase` opened it. */
   database: object<OpenDatabase>('an open database'),
+  /** Where the bytes are. */
   blobStore: object<BlobStore>('a blob store'),
+  /** Carries the work to workers. */
   queue: object<Queue>('a queue'),
+  /** Work in slices, for hosts that run no worker. Default: no such routes. */
   cron: cronSchema.optional(),
 });
 
-/** What {@link createBulkheadServer} takes. */
+/**
+ * What `createBulkheadServer` takes.
+ *
+ * @interface
+ */
 export type ServerOptions = z.input<typeof serverOptionsSchema>;
 
 export const embeddedOptionsSchema = z.strictObject({
@@ -198,23 +214,34 @@ export const embeddedOptionsSchema = z.strictObject({
   embedConcurrency: positiveInt.optional(),
 });
 
-/** What {@link createEmbeddedServer} takes. */
+/**
+ * What `createEmbeddedServer` takes.
+ *
+ * @interface
+ */
 export type EmbeddedOptions = z.input<typeof embeddedOptionsSchema>;
 
 /** Settings of one process beside the environment's: see `defineConfig`. */
 export const configSchema = z.strictObject({
   ...common,
+  /** Says whose request it is. Default: the header that `BULKHEAD_USER_HEADER` names. */
   authorize: common.authorize.optional(),
   /** Each goes before the environment's. */
   limits: object<Limits>('an object of limits').optional(),
   // Without the default: it would always go before the environment's.
+  /** Origins of pages served elsewhere that may call this server. Default: by the environment. */
   allowedOrigins: z.array(origin).optional(),
+  /** Where the routes are mounted. Default: by the environment. */
   basePath: z.string().optional(),
   /** Default: by the environment. */
   blobStore: object<BlobStore>('a blob store').optional(),
 });
 
-/** What {@link defineConfig} takes. */
+/**
+ * What `defineConfig` takes.
+ *
+ * @interface
+ */
 export type Config = z.input<typeof configSchema>;
 
 /** What is taken in a pack by this store, if packs are taken at all. */

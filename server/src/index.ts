@@ -1,14 +1,21 @@
-/** `@bulkhead/server`: the server's half of Bulkhead. */
+/**
+ * `@bulkhead/server`: the server's half of Bulkhead.
+ *
+ * @module @bulkhead/server
+ */
 export {
   type BlobCapabilities,
   type BlobEntry,
   type BlobInfo,
+  type BlobMultipart,
   BlobNotFoundError,
   type BlobPage,
   type BlobStore,
   BlobStoreUnusableError,
   type GetGrant,
+  type ObjectPromise,
   type PutGrant,
+  type SignedPost,
   type SignedPut,
 } from './blobs/blob-store.ts';
 export {
@@ -52,13 +59,21 @@ export {
   type UpgradeHandler,
   type WebSocketUpgradeParts,
 } from './events/web-socket.ts';
+export type { DecoderPoolOptions } from './images/decoder-pool.ts';
+export type { RenderLimits } from './images/render-image.ts';
 export type { JobGate } from './jobs/job-gate.ts';
 export type { JobSlices, SliceBounds, SliceResult } from './jobs/job-slices.ts';
-export { createPgBossQueue } from './jobs/pg-boss-queue.ts';
-export type { DrainOptions, Job, JobData, JobName, Queue } from './jobs/queue.ts';
+export { createPgBossQueue, type PgBossQueueOptions } from './jobs/pg-boss-queue.ts';
+export type { DrainOptions, EnqueueOptions, Job, JobData, JobName, Queue } from './jobs/queue.ts';
 export { createWorkers, type Workers, type WorkersOptions } from './jobs/workers.ts';
 export { createLogger, type Logger, silentLogger } from './logging.ts';
-export { type Listening, type ListenOptions, listen, listenApi } from './node-server.ts';
+export {
+  type Handlers,
+  type Listening,
+  type ListenOptions,
+  listen,
+  listenApi,
+} from './node-server.ts';
 export type { TokenBucketOptions } from './rate-limit/bucket-limiter.ts';
 export { type ClientAddressOptions, clientAddress } from './rate-limit/client-address.ts';
 export {
@@ -89,10 +104,11 @@ export {
   shutDown,
   shutDownOnSignal,
 } from './shut-down.ts';
+export type { QueueDepth, QueueDepths } from './telemetry/queue-depths.ts';
 export {
   createServerTelemetry,
   type ServerTelemetry,
   type ServerTelemetryOptions,
 } from './telemetry/server-telemetry.ts';
 export type { TelemetrySnapshot } from './telemetry/snapshot.ts';
-export { noTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+export { type Answered, noTelemetry, type Telemetry } from './telemetry/telemetry.ts';

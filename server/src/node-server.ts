@@ -32,8 +32,10 @@ export interface ListenOptions {
   apiRequestTimeoutMs?: number | undefined;
 }
 
+/** @inline */
 type Handler = (request: Request, node: { incoming: IncomingMessage }) => Promise<Response>;
 
+/** What answers: the API, and the store of this machine. */
 export interface Handlers {
   api: Handler;
   store: Handler;

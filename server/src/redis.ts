@@ -1,4 +1,8 @@
-/** `@bulkhead/server/redis`: state in Redis, for several processes. Needs `ioredis`. */
+/**
+ * `@bulkhead/server/redis`: state in Redis, for several processes. Needs `ioredis`.
+ *
+ * @module @bulkhead/server/redis
+ */
 export {
   createRedisTokenBucket,
   type RedisTokenBucketOptions,

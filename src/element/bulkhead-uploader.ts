@@ -28,7 +28,9 @@ const MAX_NOTICES = 3;
  *   bulkhead-upload-failed, bulkhead-drained: see {@link BulkheadUploaderEvents}
  */
 export class BulkheadUploader extends LitElement {
+  /** @hidden */
   static override styles = styles;
+  /** @hidden */
   static override properties: PropertyDeclarations = {
     endpoint: {},
     accept: {},
@@ -68,15 +70,31 @@ export class BulkheadUploader extends LitElement {
   declare noList: boolean;
   /** Nobody is asked before the page is left while files are not sent. */
   declare noLeaveWarning: boolean;
+  /** @hidden */
   declare filter: RowFilter;
+  /** @hidden */
   declare notices: readonly Notice[];
+  /** @hidden */
   declare isOver: boolean;
-  /** A person hid the progress and the list, when all was done. */
+  /**
+   * A person hid the progress and the list, when all was done.
+   *
+   * @hidden
+   */
   declare isPutAway: boolean;
+  /** @hidden */
   declare isOffline: boolean;
-  /** Calls of `add` under way. */
+  /**
+   * Calls of `add` under way.
+   *
+   * @hidden
+   */
   declare intakes: number;
-  /** Grows with each change of the uploader. */
+  /**
+   * Grows with each change of the uploader.
+   *
+   * @hidden
+   */
   declare tick: number;
 
   #strings: UploaderStrings = englishStrings();
@@ -92,6 +110,7 @@ export class BulkheadUploader extends LitElement {
   readonly #ends: (() => void)[] = [];
   #endDrops: (() => void) | undefined;
 
+  /** @hidden */
   constructor() {
     super();
     this.endpoint = null;
@@ -129,6 +148,7 @@ export class BulkheadUploader extends LitElement {
     return this.#strings;
   }
 
+  /** Those that are not given stay English. */
   set strings(strings: Partial<UploaderStrings>) {
     const before = this.#strings;
     this.#strings = { ...englishStrings(), ...strings };
@@ -170,6 +190,7 @@ export class BulkheadUploader extends LitElement {
     this.renderRoot.querySelector<DropZone>('bulkhead-uploader-zone')?.choose(what);
   }
 
+  /** @hidden */
   override connectedCallback(): void {
     super.connectedCallback();
     const follow = (): void => {
@@ -186,6 +207,7 @@ export class BulkheadUploader extends LitElement {
     this.requestUpdate();
   }
 
+  /** @hidden */
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const end of this.#ends.splice(0)) end();
@@ -202,6 +224,7 @@ export class BulkheadUploader extends LitElement {
     });
   }
 
+  /** @hidden */
   protected override willUpdate(changed: Map<PropertyKey, unknown>): void {
     if (!this.isConnected) return;
     if (this.#given === undefined && this.endpoint !== null && this.#own === undefined) {
@@ -212,6 +235,7 @@ export class BulkheadUploader extends LitElement {
     if (changed.has('dropTarget') || this.#endDrops === undefined) this.#takeDrops();
   }
 
+  /** @hidden */
   protected override render(): TemplateResult {
     const view = this.#view;
     const { strings } = this;
@@ -274,6 +298,7 @@ export class BulkheadUploader extends LitElement {
     </div>`;
   }
 
+  /** @hidden */
   protected override updated(): void {
     const view = this.#view;
     if (view === undefined) return;

@@ -1,4 +1,8 @@
-/** `bulkhead/element`: importing it defines `<bulkhead-uploader>`. */
+/**
+ * `bulkhead/element`: importing it defines `<bulkhead-uploader>`.
+ *
+ * @module bulkhead/element
+ */
 
 import type { BulkheadUploader } from './bulkhead-uploader.ts';
 import { registerElement } from './register.ts';

@@ -1,4 +1,8 @@
-/** The wire between the SDK and the server kit: zod schemas, their types, limits and error codes. */
+/**
+ * The wire between the SDK and the server kit: zod schemas, their types, limits and error codes.
+ *
+ * @module bulkhead/protocol
+ */
 export * from './library.ts';
 export * from './limits.ts';
 export * from './multipart.ts';

@@ -7,6 +7,7 @@ import { assetIdSchema, checksumSchema } from './upload.ts';
  * it can be found by likeness (`searchable`), or it failed for good (`failed`).
  */
 export const assetStageSchema = z.enum(['processing', 'embedding', 'searchable', 'failed']);
+/** Where an asset stands. */
 export type AssetStage = z.infer<typeof assetStageSchema>;
 
 /** The server's record of a file. URLs are signed and short-lived; fetch the asset again for new ones. */
@@ -38,6 +39,11 @@ export const assetSchema = z.object({
   /** Grows with every change of any of the user's assets: the newest wins. */
   version: z.number(),
 });
+/**
+ * The server's record of a file.
+ *
+ * @interface
+ */
 export type Asset = z.infer<typeof assetSchema>;
 
 /** A page of the library. */
@@ -52,13 +58,17 @@ export const assetsResponseSchema = z.object({
  * picture shows, where the server's embedder knows words. `auto`: words first, then meaning.
  */
 export const searchModeSchema = z.enum(['words', 'meaning', 'auto']);
+/** How words of a search are understood. */
 export type SearchMode = z.infer<typeof searchModeSchema>;
 
 /** Why an asset was found. */
 export const searchMatchSchema = z.enum(['words', 'meaning', 'likeness']);
+/** Why an asset was found. */
 export type SearchMatch = z.infer<typeof searchMatchSchema>;
 
+/** What was found, the best first. */
 export const searchResponseSchema = z.object({
+  /** Each with its asset, its score and why it was found. */
   results: z.array(
     z.object({
       asset: assetSchema,
@@ -73,6 +83,11 @@ export const searchResponseSchema = z.object({
    */
   meaning: z.enum(['used', 'unused', 'unsupported', 'unavailable']),
 });
+/**
+ * What was found, the best first.
+ *
+ * @interface
+ */
 export type SearchResponse = z.infer<typeof searchResponseSchema>;
 
 /** `POST /api/assets/:id/retry-processing`. */

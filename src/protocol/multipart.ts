@@ -16,12 +16,18 @@ export const multipartBeginRequestSchema = z.strictObject({
   partSize: z.int().check(z.minimum(1)),
 });
 
+/** An upload in parts that is open. Parts are numbered from 1 to 10,000. */
 export const multipartBeginResponseSchema = z.object({
   /** Bytes of every part but the last. */
   partSize: z.int().check(z.minimum(1)),
   /** What the store has of it, in order: these need not be sent again. */
   parts: z.array(z.object({ partNumber: partNumberSchema, size: z.int() })),
 });
+/**
+ * An upload in parts that is open.
+ *
+ * @interface
+ */
 export type MultipartBeginResponse = z.infer<typeof multipartBeginResponseSchema>;
 
 /** `POST /api/multipart/parts`: permits the PUTs of these parts. */
@@ -38,6 +44,7 @@ export const multipartPartsRequestSchema = z.strictObject({
     .check(z.minLength(1), z.maxLength(MAX_SIGNED_PARTS)),
 });
 
+/** What permits the PUT of one part. */
 export const signedPartSchema = z.object({
   partNumber: partNumberSchema,
   uploadUrl: z.string(),
@@ -47,6 +54,11 @@ export const signedPartSchema = z.object({
   /** Milliseconds from the answer until expiry. */
   expiresInMs: z.number(),
 });
+/**
+ * What permits the PUT of one part.
+ *
+ * @interface
+ */
 export type SignedPart = z.infer<typeof signedPartSchema>;
 
 /** One permit per part, in the order of the request. */
@@ -57,4 +69,5 @@ export const multipartPartsResponseSchema = z.object({ parts: z.array(signedPart
  * Finalize, not a call of its own, completes an upload whose parts are all there.
  */
 export const multipartAbortRequestSchema = z.strictObject({ assetId: assetIdSchema });
+/** Whether there was an upload in parts to give up. */
 export const multipartAbortResponseSchema = z.object({ aborted: z.boolean() });

@@ -17,6 +17,7 @@ export const MAX_PACK_MANIFEST_BYTES = 128 * 1024;
  * by itself. A file that did not arrive whole is `not_uploaded`. Sent again, a pack gets the same answer.
  */
 export const packManifestSchema = z.strictObject({
+  /** Each with its asset's id, its size and its checksum. */
   files: z
     .array(
       z.strictObject({
@@ -28,4 +29,9 @@ export const packManifestSchema = z.strictObject({
     )
     .check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
 });
+/**
+ * What a pack says of its files, before they follow.
+ *
+ * @interface
+ */
 export type PackManifest = z.infer<typeof packManifestSchema>;

@@ -72,6 +72,7 @@ export const PROBLEMS = {
 /** A stable code of {@link PROBLEMS}. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** All codes of {@link PROBLEMS}. */
 export const problemCodes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
 
 /** `application/problem+json` (RFC 9457) with a stable `code`. */
@@ -86,8 +87,18 @@ export const problemSchema = z.object({
   /** On 429 only: the same sentence as `detail`. */
   error: z.optional(z.string()),
 });
+/**
+ * `application/problem+json` (RFC 9457) with a stable `code`.
+ *
+ * @interface
+ */
 export type Problem = z.infer<typeof problemSchema>;
 
 /** A failure of one file within a batch. */
 export const fileProblemSchema = z.object({ code: z.enum(problemCodes), detail: z.string() });
+/**
+ * A failure of one file within a batch.
+ *
+ * @interface
+ */
 export type FileProblem = z.infer<typeof fileProblemSchema>;

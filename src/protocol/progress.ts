@@ -15,10 +15,20 @@ export const statsSchema = z.object({
   embedded: z.number(),
   failed: z.number(),
 });
+/**
+ * One user's counts.
+ *
+ * @interface
+ */
 export type Stats = z.infer<typeof statsSchema>;
 
 /** `GET /api/processing-stats`. `timestamp` is ISO 8601. */
 export const statsResponseSchema = z.object({ stats: statsSchema, timestamp: z.string() });
+/**
+ * What `GET /api/processing-stats` answers.
+ *
+ * @interface
+ */
 export type StatsResponse = z.infer<typeof statsResponseSchema>;
 
 /** How one asset changed. Apply it only when its version is newer than the one you hold. */
@@ -29,6 +39,11 @@ export const assetChangeSchema = z.object({
   thumbnailUrl: z.nullable(z.string()),
   error: z.nullable(fileProblemSchema),
 });
+/**
+ * How one asset changed.
+ *
+ * @interface
+ */
 export type AssetChange = z.infer<typeof assetChangeSchema>;
 
 /**
@@ -39,6 +54,7 @@ export const processingEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('progress'), stats: statsSchema, timestamp: z.string() }),
   z.object({ type: z.literal('assets'), changes: z.array(assetChangeSchema) }),
 ]);
+/** What `GET /api/sse/processing-updates` sends as `data:` lines. */
 export type ProcessingEvent = z.infer<typeof processingEventSchema>;
 
 /** `POST /api/assets/changes`: where these assets stand now, for what a stream may have missed. */

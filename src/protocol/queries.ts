@@ -38,4 +38,9 @@ export const searchQuerySchema = z.strictObject({
   mode: z._default(searchModeSchema, 'auto'),
   limit: pageLimit,
 });
+/**
+ * What is searched for: words, or what an asset looks like.
+ *
+ * @interface
+ */
 export type SearchQuery = z.infer<typeof searchQuerySchema>;

@@ -24,6 +24,11 @@ export const uploadRequestSchema = z.strictObject({
   size: z.int().check(z.minimum(0)),
   checksum: checksumSchema,
 });
+/**
+ * What the client promises about a file before it may send it.
+ *
+ * @interface
+ */
 export type UploadRequest = z.infer<typeof uploadRequestSchema>;
 
 /** How the store takes a large file in parts, where it does. All in bytes but `maxParts`. */
@@ -32,6 +37,11 @@ export const multipartLimitsSchema = z.object({
   maxPartBytes: z.int().check(z.minimum(1)),
   maxParts: z.int().check(z.minimum(1)),
 });
+/**
+ * How the store takes a large file in parts. All in bytes but `maxParts`.
+ *
+ * @interface
+ */
 export type MultipartLimits = z.infer<typeof multipartLimitsSchema>;
 
 /** What permits one upload to the object store: a PUT of the file, or a POST of a form that it ends. */
@@ -52,8 +62,14 @@ export const credentialSchema = z.object({
   /** The file may go in parts instead, by `POST /api/multipart/begin`. */
   multipart: z.optional(multipartLimitsSchema),
 });
+/**
+ * What permits one upload to the object store.
+ *
+ * @interface
+ */
 export type Credential = z.infer<typeof credentialSchema>;
 
+/** `POST /api/upload-urls`: credentials for up to 500 files. */
 export const uploadUrlsRequestSchema = z.strictObject({
   files: z.array(uploadRequestSchema).check(z.minLength(1), z.maxLength(MAX_BATCH_FILES)),
 });
@@ -66,6 +82,11 @@ export const finalizedAssetSchema = z.object({
   isDuplicate: z.boolean(),
   needsProcessing: z.boolean(),
 });
+/**
+ * What finalize answers for one upload.
+ *
+ * @interface
+ */
 export type FinalizedAsset = z.infer<typeof finalizedAssetSchema>;
 
 /** What a server takes in one pack; `POST /api/upload-urls` says it. Without it, the server takes none. */
@@ -77,14 +98,21 @@ export const packLimitsSchema = z.object({
   /** Bytes of one file in a pack: larger ones go by a PUT of their own. */
   maxFileBytes: z.int().check(z.minimum(1)),
 });
+/**
+ * What a server takes in one pack.
+ *
+ * @interface
+ */
 export type PackLimits = z.infer<typeof packLimitsSchema>;
 
+/** What becomes of one file of `POST /api/upload-urls`. */
 export const uploadUrlResultSchema = z.discriminatedUnion('status', [
   z.object({ clientId: z.string(), status: z.literal('granted'), credential: credentialSchema }),
   /** The user already has these bytes: nothing to send, nothing to finalize. */
   z.object({ clientId: z.string(), status: z.literal('duplicate'), asset: finalizedAssetSchema }),
   z.object({ clientId: z.string(), status: z.literal('rejected'), error: fileProblemSchema }),
 ]);
+/** What becomes of one file of `POST /api/upload-urls`. */
 export type UploadUrlResult = z.infer<typeof uploadUrlResultSchema>;
 
 /** One result per file, in the order of the request. */
@@ -99,6 +127,11 @@ const finalizeItemSchema = z.strictObject({
   /** When given, it must be the checksum that was promised. */
   checksum: z.optional(checksumSchema),
 });
+/**
+ * An upload to finalize.
+ *
+ * @interface
+ */
 export type FinalizeItem = z.infer<typeof finalizeItemSchema>;
 
 /** `POST /api/upload-complete`: one upload, or up to 500. */
@@ -115,10 +148,12 @@ export const uploadCompleteResponseSchema = z.object({
   asset: finalizedAssetSchema,
 });
 
+/** What became of one upload of a batch. */
 export const finalizeResultSchema = z.discriminatedUnion('success', [
   z.object({ assetId: z.string(), success: z.literal(true), asset: finalizedAssetSchema }),
   z.object({ assetId: z.string(), success: z.literal(false), error: fileProblemSchema }),
 ]);
+/** What became of one upload of a batch. */
 export type FinalizeResult = z.infer<typeof finalizeResultSchema>;
 
 /** Answer to a batch: one result per upload, in the order of the request. */
@@ -131,6 +166,11 @@ const reconcileFileSchema = z.strictObject({
   clientId: clientIdSchema,
   checksum: checksumSchema,
 });
+/**
+ * A file whose page went away.
+ *
+ * @interface
+ */
 export type ReconcileFile = z.infer<typeof reconcileFileSchema>;
 
 /** `POST /api/uploads/reconcile`: what became of uploads whose page went away. It writes nothing. */
@@ -147,6 +187,7 @@ export const reconcileResultSchema = z.discriminatedUnion('status', [
   /** Never reserved, refused, given up, or not sent: the way of a new file leads on. */
   z.object({ clientId: z.string(), status: z.literal('unknown') }),
 ]);
+/** What became of one upload whose page went away. */
 export type ReconcileResult = z.infer<typeof reconcileResultSchema>;
 
 /** One result per file, in the order of the request. */

@@ -1,6 +1,9 @@
 /**
  * `bulkhead/testing/client`: the half of the tests that runs in a page: commands for a fault server,
- * the invariants, and the conformance suite for adapters. Nothing of Node in it.
+ * the invariants, and the conformance suite for adapters. Nothing of Node in it. `bulkhead/testing` has all of
+ * it too, and describes it.
+ *
+ * @module bulkhead/testing/client
  */
 export type {
   FaultServerAddress,

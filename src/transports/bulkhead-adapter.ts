@@ -37,6 +37,7 @@ const optionsSchema = z.strictObject({
    */
   maxConcurrency: z._default(positiveInt, 6),
 });
+/** @inline */
 type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
 /**
  * What `bulkheadAdapter` takes.

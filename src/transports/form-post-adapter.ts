@@ -1,3 +1,8 @@
+/**
+ * `bulkhead/form-post`: form posts to a server that stores and registers a file in one request.
+ *
+ * @module bulkhead/form-post
+ */
 import * as z from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import { type FinalizedAsset, finalizedAssetSchema } from '../protocol/index.ts';
@@ -37,6 +42,11 @@ const optionsSchema = z.strictObject({
   /** Requests at once. Default 4: the server carries every byte. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
 });
+/**
+ * What `formPostAdapter` takes.
+ *
+ * @interface
+ */
 export type FormPostAdapterOptions = z.input<typeof optionsSchema>;
 
 const kitAnswerSchema = z.object({ success: z.literal(true), asset: finalizedAssetSchema });

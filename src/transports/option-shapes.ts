@@ -7,7 +7,11 @@ export function functionOption<T>() {
   return z.custom<T>((value) => typeof value === 'function', 'expected a function');
 }
 
-/** Asked before every request, for a bearer token that changes. */
+/**
+ * Asked before every request, for a bearer token that changes.
+ *
+ * @inline
+ */
 export type HeadersOption = () => Record<string, string> | Promise<Record<string, string>>;
 
 export type FinalizeOption = UploadAdapter['finalize'];

@@ -1,3 +1,8 @@
+/**
+ * `bulkhead/rollout`: moves users from one backend to another, a share of them at a time.
+ *
+ * @module bulkhead/rollout
+ */
 import * as z from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
@@ -25,11 +30,18 @@ const optionsSchema = z.strictObject({
   percent: z.number().check(z.minimum(0), z.maximum(100)),
   /** The user's or tenant's id: the same one always goes the same way. */
   key: z.string().check(z.minLength(1)),
+  /** The adapter of the direct way. */
   direct: adapterOption,
+  /** The adapter of the way of old, for everybody else. */
   legacy: adapterOption,
   /** Told once, when the direct way turned out not to work for this page. Default: nobody is. */
   onFallback: z.optional(functionOption<(fallback: RolloutFallback) => void>()),
 });
+/**
+ * What `withRollout` takes.
+ *
+ * @interface
+ */
 export type RolloutOptions = z.input<typeof optionsSchema>;
 
 /** PUTs that must have failed without an answer before the store is asked whether it is there. */

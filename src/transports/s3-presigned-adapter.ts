@@ -53,30 +53,36 @@ export interface PresignedPart {
   readonly expiresInMs?: number;
 }
 
+/** @inline */
 type Sign = (
   files: readonly CredentialRequest[],
   signal: AbortSignal,
 ) => Promise<readonly (PresignedPut | PresignedPost | CredentialResult)[]>;
+/** @inline */
 type CreateMultipart = (
   file: CredentialRequest,
   key: string,
   signal: AbortSignal,
 ) => Promise<{ readonly uploadId: string }>;
+/** @inline */
 type SignParts = (
   open: OpenMultipart,
   parts: readonly PartToSign[],
   signal: AbortSignal,
 ) => Promise<readonly PresignedPart[]>;
+/** @inline */
 type ListParts = (
   open: OpenMultipart,
   after: string | number | undefined,
   signal: AbortSignal,
 ) => Promise<PartPage | undefined>;
+/** @inline */
 type CompleteMultipart = (
   open: OpenMultipart,
   parts: readonly SentPart[],
   signal: AbortSignal,
 ) => Promise<unknown>;
+/** @inline */
 type AbortMultipart = (open: OpenMultipart) => Promise<unknown>;
 
 const DEFAULT_EXPIRES_IN_MS = 300_000;
@@ -120,6 +126,11 @@ const optionsSchema = z.strictObject({
   /** Files in one call of `sign`, `head` and `finalize`. Default 100. */
   maxBatchFiles: z._default(positiveInt, DEFAULT_BATCH_FILES),
 });
+/**
+ * What `s3PresignedAdapter` takes.
+ *
+ * @interface
+ */
 export type S3PresignedAdapterOptions = z.input<typeof optionsSchema>;
 
 /**

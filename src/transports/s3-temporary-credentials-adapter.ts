@@ -25,6 +25,7 @@ const BATCH_FILES = 100;
 const optionsSchema = z.strictObject({
   /** Asks your backend for keys; called again before they expire, and when the store refuses them. */
   credentials: functionOption<() => Promise<TemporaryCredentials>>(),
+  /** The bucket's name. */
   bucket: z.string().check(z.minLength(1)),
   /** Such as `eu-central-1`; `auto` for Cloudflare R2. */
   region: z.string().check(z.minLength(1)),
@@ -57,6 +58,11 @@ const optionsSchema = z.strictObject({
   /** Requests at once that carry bytes: files, and parts of all files. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
 });
+/**
+ * What `s3TemporaryCredentialsAdapter` takes.
+ *
+ * @interface
+ */
 export type S3TemporaryCredentialsAdapterOptions = z.input<typeof optionsSchema>;
 
 /**

@@ -1,4 +1,8 @@
-/** `bulkhead/s3`: straight to a store of S3's kind, by presigned URLs or by temporary keys. */
+/**
+ * `bulkhead/s3`: straight to a store of S3's kind, by presigned URLs or by temporary keys.
+ *
+ * @module bulkhead/s3
+ */
 export type { PartToSign, SentPart, StoredPart } from './multipart-put.ts';
 export type { OpenMultipart, PartPage } from './s3-multipart.ts';
 export {

@@ -1,3 +1,8 @@
+/**
+ * `bulkhead/tus`: to a server that speaks tus 1.0.
+ *
+ * @module bulkhead/tus
+ */
 import * as z from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
@@ -28,6 +33,7 @@ export interface TusFinalizeRequest extends FinalizeRequest {
   readonly location: string;
 }
 
+/** @inline */
 type FinalizeTus = (
   items: readonly TusFinalizeRequest[],
   signal: AbortSignal,
@@ -51,6 +57,11 @@ const optionsSchema = z.strictObject({
   /** Requests at once that carry bytes. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
 });
+/**
+ * What `tusAdapter` takes.
+ *
+ * @interface
+ */
 export type TusAdapterOptions = z.input<typeof optionsSchema>;
 
 const tokenSchema = z.object({ location: z.string(), checksum: z.string() });

@@ -1,3 +1,8 @@
+/**
+ * `bulkhead/vercel-blob`: straight to Vercel Blob, with the client tokens of `handleUpload`.
+ *
+ * @module bulkhead/vercel-blob
+ */
 import * as z from 'zod/mini';
 import { UploadError } from '../errors/upload-error.ts';
 import type { Credential } from '../protocol/index.ts';
@@ -32,6 +37,7 @@ export interface VercelBlobFinalizeRequest extends FinalizeRequest {
   readonly url: string | undefined;
 }
 
+/** @inline */
 type FinalizeBlobs = (
   items: readonly VercelBlobFinalizeRequest[],
   signal: AbortSignal,
@@ -57,6 +63,11 @@ const optionsSchema = z.strictObject({
   /** PUTs at once. Default 6. */
   maxConcurrency: z._default(positiveInt, DEFAULT_CONCURRENCY),
 });
+/**
+ * What `vercelBlobAdapter` takes.
+ *
+ * @interface
+ */
 export type VercelBlobAdapterOptions = z.input<typeof optionsSchema>;
 
 const tokenSchema = z.object({

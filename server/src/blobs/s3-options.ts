@@ -74,5 +74,9 @@ export const s3OptionsSchema = z.strictObject({
     .optional(),
 });
 
-/** What {@link createS3Store} takes. */
+/**
+ * What `createS3Store` takes.
+ *
+ * @interface
+ */
 export type S3StoreOptions = z.input<typeof s3OptionsSchema>;

@@ -35,7 +35,11 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
-/** What {@link createVercelBlobStore} takes. */
+/**
+ * What `createVercelBlobStore` takes.
+ *
+ * @interface
+ */
 export type VercelBlobStoreOptions = z.input<typeof optionsSchema>;
 
 /** What the client sends as `x-api-version`: see `BLOB_API_VERSION` of @vercel/blob 2.8. */

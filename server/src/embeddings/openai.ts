@@ -1,6 +1,8 @@
 /**
  * `@bulkhead/server/openai`: embeddings by a server that speaks OpenAI's `/embeddings`, with images as
  * Jina and Infinity take them. Needs the package `openai`.
+ *
+ * @module @bulkhead/server/openai
  */
 import OpenAI, { APIConnectionError, APIError } from 'openai';
 import * as z from 'zod';
@@ -34,6 +36,11 @@ const optionsSchema = z.strictObject({
   timeoutMs: z.int().positive().default(30_000),
 });
 
+/**
+ * What `createOpenAiEmbedder` takes.
+ *
+ * @interface
+ */
 export type OpenAiEmbedderOptions = z.input<typeof optionsSchema>;
 
 /**

@@ -1,4 +1,8 @@
-/** `@bulkhead/server/replicate`: embeddings by a model on Replicate. Needs the package `replicate`. */
+/**
+ * `@bulkhead/server/replicate`: embeddings by a model on Replicate. Needs the package `replicate`.
+ *
+ * @module @bulkhead/server/replicate
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import Replicate, { type ApiError, type Prediction } from 'replicate';
 import * as z from 'zod';
@@ -59,6 +63,11 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+/**
+ * What `createReplicateEmbedder` takes.
+ *
+ * @interface
+ */
 export type ReplicateEmbedderOptions = z.input<typeof optionsSchema>;
 type Resolved = z.output<typeof optionsSchema>;
 

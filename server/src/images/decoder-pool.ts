@@ -3,6 +3,7 @@ import { type DecoderProcess, startDecoderProcess } from './decoder-process.ts';
 import type { ImageDecoder } from './image-decoder.ts';
 import type { RenderLimits } from './render-image.ts';
 
+/** Of the children that decode images. */
 export interface DecoderPoolOptions {
   /** Children at most, each with one image at a time. */
   size: number;

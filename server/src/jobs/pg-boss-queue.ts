@@ -6,6 +6,7 @@ import { runJobSlice } from './job-slice.ts';
 import { createPgBossDatabase } from './pg-boss-database.ts';
 import type { EnqueueOptions, JobData, JobName, Queue } from './queue.ts';
 
+/** What `createPgBossQueue` takes. */
 export interface PgBossQueueOptions {
   /** Open; the queue neither opens nor closes it. */
   database: Pick<OpenDatabase, 'engine' | 'signals'>;

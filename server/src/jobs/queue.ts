@@ -19,7 +19,7 @@ export interface Job {
   signal: AbortSignal;
   /**
    * Settles the job inside the caller's transaction, so that the job and its result commit together.
-   * Throws {@link LeaseLostError} when the job was given to another worker meanwhile, which rolls
+   * Throws `LeaseLostError` when the job was given to another worker meanwhile, which rolls
    * the late result back: the queue's own fencing token. A handler that returns without having
    * called it is settled then.
    */
@@ -34,6 +34,7 @@ export class LeaseLostError extends Error {
   }
 }
 
+/** When new jobs begin, and before which others. */
 export interface EnqueueOptions {
   /** Not before so many seconds from now. Default 0. */
   startAfterSeconds?: number;

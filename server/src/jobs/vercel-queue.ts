@@ -1,4 +1,8 @@
-/** `@bulkhead/server/vercel-queue`: jobs delivered by Vercel Queues (`@vercel/queue`). */
+/**
+ * `@bulkhead/server/vercel-queue`: jobs delivered by Vercel Queues (`@vercel/queue`).
+ *
+ * @module @bulkhead/server/vercel-queue
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QueueClient, type QueueClientOptions } from '@vercel/queue';
@@ -13,6 +17,7 @@ import type { Job, JobName, Queue } from './queue.ts';
 import { runJob } from './run-job.ts';
 import { createSlots, type Slots } from './slots.ts';
 
+/** What `createVercelQueue` takes. */
 export interface VercelQueueOptions {
   /** Open; the queue neither opens nor closes it. The jobs are its rows. */
   database: Pick<OpenDatabase, 'db' | 'signals'>;
@@ -29,6 +34,7 @@ export interface VercelQueueOptions {
   overdueSeconds?: number;
 }
 
+/** A queue that Vercel Queues deliver. */
 export interface VercelQueue extends Queue {
   /** Answers the service's deliveries, of both topics: the route that `vercel.json` names. */
   fetch(request: Request): Promise<Response>;
@@ -72,7 +78,7 @@ interface Consumer {
 
 /**
  * Jobs are rows of `job_outbox`, enqueued and settled in the caller's transactions; the service only
- * calls when a row is due (see {@link createJobOutbox}). It has no priorities: those order `drain` alone.
+ * calls when a row is due. It has no priorities: those order `drain` alone.
  */
 export function createVercelQueue(options: VercelQueueOptions): VercelQueue {
   const { database, logger, topics = DEFAULT_TOPICS } = options;

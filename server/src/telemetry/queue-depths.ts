@@ -6,6 +6,7 @@ import type { JobName } from '../jobs/queue.ts';
 /** Whoever asks more often gets the answer of a moment ago. */
 const MAX_AGE_MS = 5000;
 
+/** What waits for a stage. */
 export interface QueueDepth {
   /** Files that wait for the stage, are in it, or wait to be tried again. */
   depth: number;
@@ -13,6 +14,7 @@ export interface QueueDepth {
   oldestSeconds: number | null;
 }
 
+/** What waits, by stage. */
 export type QueueDepths = Record<JobName, QueueDepth>;
 
 /** Of the whole database, whichever process works on it. */

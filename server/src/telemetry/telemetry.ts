@@ -1,11 +1,17 @@
 import type { StreamEnd } from '../events/event-sink.ts';
 
-/** The four things that are timed, each for a whole request or one job. */
+/**
+ * The four things that are timed, each for a whole request or one job.
+ *
+ * @inline
+ */
 export type Stage = 'credentials' | 'finalize' | 'process' | 'embed';
 
 /**
  * What came of one file in a stage: `granted` and `refused` belong to credentials, `finalized` and
  * `refused` to finalize, `duplicate` to both, the others to jobs.
+ *
+ * @inline
  */
 export type Outcome =
   | 'granted'
@@ -16,9 +22,14 @@ export type Outcome =
   | 'retried'
   | 'failed';
 
-/** Plain facts beside a span: counts, ids, codes. Never names, URLs, or whose. */
+/**
+ * Plain facts beside a span: counts, ids, codes. Never names, URLs, or whose.
+ *
+ * @inline
+ */
 export type Attributes = Record<string, string | number | boolean>;
 
+/** A request that was answered. */
 export interface Answered {
   method: string;
   /** The route's pattern, with no id in it. */

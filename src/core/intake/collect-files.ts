@@ -1,4 +1,8 @@
-/** A file, or a handle to a file or folder (File System Access, Chromium). */
+/**
+ * A file, or a handle to a file or folder (File System Access, Chromium).
+ *
+ * @inline
+ */
 export type AddItem = File | FileSystemHandle;
 
 /** What `add()` takes. A drop's DataTransfer and handles may hold whole folders. */

@@ -4,6 +4,7 @@ import { RankIndex } from './rank-index.ts';
 
 /** What the list can be narrowed to. */
 export const ROW_FILTERS = ['all', 'active', 'done', 'failed'] as const;
+/** What the list can be narrowed to: `all`, `active`, `done` or `failed`. */
 export type RowFilter = (typeof ROW_FILTERS)[number];
 
 /** Reading the rows of an uploader that was busy before gives way to the page after so long. */

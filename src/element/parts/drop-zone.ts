@@ -2,7 +2,11 @@ import { html, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { zoneArt } from './icons.ts';
 import { PartElement } from './part-element.ts';
 
-/** What a person can hand over: all of it goes to `uploader.add`. */
+/**
+ * What a person can hand over: all of it goes to `uploader.add`.
+ *
+ * @inline
+ */
 export type Picked = File[] | DataTransfer;
 
 /** Where files and folders are chosen. Drops and pastes are the host's: they may come from the whole page. */
