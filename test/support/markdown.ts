@@ -46,5 +46,7 @@ function slugOf(heading: string): string {
 }
 
 function withoutCode(text: string): string {
-  return text.replace(/^```.*?^```$/gms, '').replace(/`[^`\n]*`(?!\])/g, '');
+  const prose = text.replace(/^```.*?^```$/gms, '');
+  // Code that is the words of a link stays.
+  return prose.replace(/`[^`\n]*`(\])?/g, (code, isLinked) => (isLinked ? code : ''));
 }
