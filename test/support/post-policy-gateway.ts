@@ -52,6 +52,7 @@ export async function startPostPolicyGateway(
   const server = createServer((incoming, outgoing) => {
     const isForm = incoming.headers['content-type']?.startsWith('multipart/form-data');
     if (incoming.method !== 'POST' || !isForm) return passOn(incoming, outgoing);
+    outgoing.setHeader('access-control-allow-origin', '*');
     store(incoming).then(
       (refusal) => {
         if (!refusal) return void outgoing.writeHead(204, { etag: '"stored"' }).end();
