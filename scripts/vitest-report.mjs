@@ -37,7 +37,7 @@ function isBrokenFile({ status, assertionResults }) {
 function failedTests({ testResults }) {
   return testResults.flatMap((file) =>
     isBrokenFile(file)
-      ? [file.name]
+      ? [path.basename(file.name)]
       : file.assertionResults
           .filter(({ status }) => status === 'failed')
           .map(({ fullName }) => `${path.basename(file.name)}: ${fullName}`),

@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CommandLineError, parseCommandLine, USAGE } from '../src/cli/command-line.ts';
 import { namingPorts } from '../src/cli/naming-ports.ts';
+import { openStore } from '../src/cli/open-store.ts';
 import { readSettings, refuseUnfitForProduction, SettingsError } from '../src/cli/settings.ts';
 import { type Config, configSchema } from '../src/config.ts';
+import { silentLogger } from '../src/logging.ts';
 import { memoryBlobStore } from './fixtures/memory-blob-store.ts';
 
 const SECRET = 'x'.repeat(32);
@@ -56,6 +58,27 @@ describe('a configuration file', () => {
 });
 
 describe('the environment', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it('has small files go to S3 by forms, where it says up to which size', async () => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'a key');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'a secret');
+    const s3 = { S3_BUCKET: 'photos', S3_REGION: 'eu-central-1', S3_FORMS_UP_TO_BYTES: '1000' };
+    const { blobStore } = await openStore(readSettings(s3), silentLogger);
+    const promise = { key: 'u/a/1', checksum: '0'.repeat(64), contentType: 'image/jpeg' };
+    const sign = (sizeBytes: number) =>
+      blobStore.signPut({ ...promise, sizeBytes, expiresInSeconds: 300 });
+    expect(await sign(1000)).toMatchObject({
+      method: 'POST',
+      url: 'https://photos.s3.eu-central-1.amazonaws.com/',
+      fields: { key: 'u/a/1' },
+    });
+    expect((await sign(1001)).method).toBe('PUT');
+    expect(problemsOf({ ...s3, S3_FORMS_UP_TO_BYTES: '2000000' }).join()).toContain(
+      'S3_FORMS_UP_TO_BYTES',
+    );
+  });
+
   it('takes files in parts on S3 unless told not to, within what S3 takes', () => {
     expect(readSettings({}).S3_MULTIPART).toBe(true);
     expect(
