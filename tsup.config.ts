@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
+import { wasmAsText } from './scripts/wasm-as-text.mjs';
 
 interface Manifest {
   exports: Record<string, string | { 'bulkhead-source'?: string }>;
@@ -73,6 +74,7 @@ function worker(outDir: string): Options {
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
+    esbuildPlugins: [wasmAsText],
     // Tells scripts/built-extras.mjs whose code is in it.
     metafile: outDir === 'dist',
     outDir,
@@ -90,7 +92,7 @@ function scriptTag(name: string, source: string, globalName: string, metafile = 
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
-    esbuildPlugins: [workerOfScriptTag],
+    esbuildPlugins: [workerOfScriptTag, wasmAsText],
     metafile,
     outDir: 'dist',
   };

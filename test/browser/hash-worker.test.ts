@@ -18,6 +18,7 @@ import {
   muteWorker,
   refusingWorker,
   vanishingWorker,
+  workerWithoutWasm,
 } from '../support/hash-workers.ts';
 import { type PacedRuntime, pacedRuntime } from '../support/paced-runtime.ts';
 
@@ -197,6 +198,14 @@ describe('the worker of a URL', () => {
     await expectRight(hasher, SIZES);
     expect(hasher.mode.worker).toBe('blocked');
     hasher.dispose();
+  });
+});
+
+describe('a worker in which WASM is forbidden', () => {
+  it('hashes by JavaScript', async () => {
+    const hasher = hasherWith({ hasWebCrypto: false, startWorker: workerWithoutWasm });
+    await expectRight(hasher, SIZES);
+    expect(hasher.mode).toMatchObject({ worker: 'running', workersLost: 0, slices: 'js' });
   });
 });
 

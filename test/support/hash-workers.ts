@@ -33,6 +33,13 @@ export const confusedWorker = scripted(
   `${READY} onmessage = ({ data }) => postMessage({ ...${ANSWER}, id: data.id + 1000 })`,
 );
 
+/** The real one, where its content security policy forbids WASM. */
+export const workerWithoutWasm = scripted(
+  `delete globalThis.WebAssembly; await import(${JSON.stringify(
+    new URL('../../src/hashing/hash-worker.ts', import.meta.url).href,
+  )})`,
+);
+
 /** Starts the first, then the second …, and from then on always the last. */
 export function inTurn(...starts: readonly (() => Worker)[]): {
   startWorker: () => Worker;
