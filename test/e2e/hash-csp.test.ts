@@ -35,6 +35,8 @@ beforeAll(async () => {
     }
     const script = await readFile(path.join(DIST, name)).catch(() => undefined);
     response.setHeader('content-type', 'text/javascript; charset=utf-8');
+    // A worker has the policy that its own script came with.
+    response.setHeader('content-security-policy', policy);
     response.setHeader('access-control-allow-origin', '*');
     response.writeHead(script ? 200 : 404);
     response.end(script);
@@ -61,7 +63,13 @@ const WASM = "'wasm-unsafe-eval'";
 describe('the script tag hashes', () => {
   it.each([
     { where: 'on a page that forbids nothing', host: 'localhost', csp: '', workers: true },
-    { where: 'where WASM is forbidden', host: PLAIN_HOST, csp: SCRIPTS, workers: true },
+    {
+      where: 'where WASM is forbidden',
+      host: PLAIN_HOST,
+      csp: SCRIPTS,
+      workers: true,
+      hashing: 'WebAssembly is forbidden here',
+    },
     {
       where: 'where workers are forbidden',
       host: PLAIN_HOST,
@@ -83,7 +91,7 @@ describe('the script tag hashes', () => {
       workers: false,
       isForeign: true,
     },
-  ])('$where', async ({ host, csp, workers, isForeign = false }) => {
+  ])('$where', async ({ host, csp, workers, isForeign = false, hashing }) => {
     await backend.reset();
     policy = csp;
     scriptHost = isForeign ? `http://127.0.0.1:${port}` : '';
@@ -108,13 +116,26 @@ describe('the script tag hashes', () => {
         );
         await uploader.add(files);
         const { searchable, failed } = await uploader.done();
+        const { checks } = await uploader.diagnose();
         uploader.destroy();
-        return { searchable, failed, hasWebCrypto: crypto.subtle !== undefined };
+        return {
+          searchable,
+          failed,
+          hasWebCrypto: crypto.subtle !== undefined,
+          hashing: checks.find(({ name }) => name === 'hashing')?.detail,
+        };
       },
       { url: backend.url, largeBytes: LARGE_BYTES },
     );
     // The store verifies each checksum: what arrived was hashed right.
-    expect(result).toEqual({ searchable: 2, failed: 0, hasWebCrypto: host === 'localhost' });
+    expect(result).toEqual({
+      searchable: 2,
+      failed: 0,
+      hasWebCrypto: host === 'localhost',
+      hashing: expect.stringContaining(
+        hashing ?? (workers ? 'A checksum was computed' : 'hashed in the page'),
+      ),
+    });
     expect(started > 0).toBe(workers);
     expect(errors).toEqual([]);
     await page.close();
