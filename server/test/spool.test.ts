@@ -5,9 +5,6 @@ import { openSpool, spoolBytes } from '../src/uploads/spool.ts';
 async function* chunksOf(...texts: string[]) {
   for (const text of texts) yield Buffer.from(text);
 }
-const failing = (code: string) => ({
-  writeFile: () => Promise.reject(Object.assign(new Error(`${code}: write`), { code })),
-});
 
 test('bytes are on disk with their size and checksum', async () => {
   const spool = await openSpool();
@@ -29,14 +26,4 @@ test('more bytes than may be are not written', async () => {
   } finally {
     await spool.close();
   }
-});
-
-test('a full disk is told as one that may be cleared, and other failures as they are', async () => {
-  await expect(spoolBytes(chunksOf('one'), failing('ENOSPC'), 10)).rejects.toMatchObject({
-    code: 'unavailable',
-    retryAfterSeconds: 30,
-  });
-  await expect(spoolBytes(chunksOf('one'), failing('EIO'), 10)).rejects.toMatchObject({
-    code: 'EIO',
-  });
 });

@@ -2,7 +2,7 @@ import type { UploadFailure } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Emitter } from './emitter.ts';
 import { GoodputMeter } from './goodput-meter.ts';
-import { Timeline, type Times } from './timeline.ts';
+import { type Milestone, Timeline, type Times } from './timeline.ts';
 import {
   isEnded,
   isStored,
@@ -22,9 +22,7 @@ const FAILED: ReadonlySet<UploadStatus> = new Set(['dead', 'processing-failed', 
 /** All bytes are out, whether or not the server knows. */
 const SENT: ReadonlySet<UploadStatus> = new Set(['put-unknown', 'uploaded', 'finalizing']);
 
-const MILESTONES: Partial<
-  Record<UploadStatus, 'hashedMs' | 'sentMs' | 'finalizedMs' | 'searchableMs' | 'failedMs'>
-> = {
+const MILESTONES: Partial<Record<UploadStatus, Milestone>> = {
   hashed: 'hashedMs',
   uploaded: 'sentMs',
   'put-unknown': 'sentMs',
@@ -157,10 +155,19 @@ export class Ledger {
     if (next.status !== 'uploading') this.#dropInFlight(id);
     const milestone = next.status === upload.status ? undefined : MILESTONES[next.status];
     const isLate = milestone === 'finalizedMs' && isStored(upload.status);
-    if (milestone && !isLate) this.timeline.passed(id, milestone, this.#runtime.epochNow());
+    if (milestone && !isLate) this.#passed(id, milestone, upload.status);
     this.#announce(upload.status, next);
     this.#onChange();
     return next;
+  }
+
+  /** A pack is sent and finalized in one step: its files pass two milestones at once. */
+  #passed(id: string, milestone: Milestone, from: UploadStatus): void {
+    const nowMs = this.#runtime.epochNow();
+    if (milestone === 'finalizedMs' && from === 'uploading') {
+      this.timeline.passed(id, 'sentMs', nowMs);
+    }
+    this.timeline.passed(id, milestone, nowMs);
   }
 
   /** Forgets an upload that has ended. */

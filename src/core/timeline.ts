@@ -10,7 +10,7 @@ export interface Times {
   readonly failedMs?: number;
 }
 
-type Milestone = Exclude<keyof Times, 'addedMs'>;
+export type Milestone = Exclude<keyof Times, 'addedMs'>;
 
 /** The milestones of all uploads, beside the rows: the state machine knows no time. */
 export class Timeline {

@@ -3,7 +3,7 @@ import { type HashContext, patiently } from './patiently.ts';
 import { readBytes } from './read-bytes.ts';
 
 /** A read costs the page and the browser's own process about 0.5 ms, whatever its size (Chromium 156). */
-const MAX_SHARED_FILES = 32;
+const MAX_SHARED_FILES = 64;
 const MAX_SHARED_BYTES = 2 * 1024 * 1024;
 /** A disk gives so many bytes in milliseconds. */
 const PATIENCE_MS = 3_000;

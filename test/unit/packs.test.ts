@@ -37,6 +37,16 @@ describe('packs', () => {
     expect(world.backend.requests.length).toBeLessThan(5_000 / 25);
   });
 
+  it('tell when each file was sent and finalized', async () => {
+    const world = createWorld({}, { pack: PACK });
+    const { batchId } = await world.uploader.add(textFiles(10));
+    await world.finish();
+    for (const { times } of world.uploader.manifest(batchId)) {
+      expect(times?.sentMs).toBeGreaterThanOrEqual(times?.hashedMs ?? Number.NaN);
+      expect(times?.sentMs).toBe(times?.finalizedMs);
+    }
+  });
+
   it('leave large files to PUTs of their own', async () => {
     const world = createWorld({}, { pack: PACK });
     const { searchable } = await upload(world, [...textFiles(100), large('a.jpg'), large('b.jpg')]);

@@ -39,11 +39,11 @@ describe('small files that are asked for together', () => {
 
   it('go with the next read while one is under way, 32 and 2 MB at most', async () => {
     using its = world();
-    const files = Array.from({ length: 70 }, (_, index) => file(`file ${index + 10}`));
+    const files = Array.from({ length: 140 }, (_, index) => file(`file ${index + 100}`));
     const large = Array.from({ length: 5 }, () => new Blob([new Uint8Array(900_000)]));
     const bytes = await Promise.all([...files, ...large].map((each) => its.read(each)));
-    expect(bytes.slice(0, 70).map(textOf)).toEqual(files.map((_, index) => `file ${index + 10}`));
-    expect(its.reads).toEqual([32 * 7, 32 * 7, 6 * 7 + 2 * 900_000, 1_800_000, 900_000]);
+    expect(bytes.slice(0, 140).map(textOf)).toEqual(files.map((_, index) => `file ${index + 100}`));
+    expect(its.reads).toEqual([64 * 8, 64 * 8, 12 * 8 + 2 * 900_000, 1_800_000, 900_000]);
   });
 
   it('are read one by one when one of them cannot be, which alone fails', async () => {

@@ -2,6 +2,7 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { type Logger, silentLogger } from '../logging.ts';
+import { fromMachine } from '../machine-problem.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
 import { BlobNotFoundError, type BlobStore, BlobStoreUnusableError } from './blob-store.ts';
 import { attachment } from './content-disposition.ts';
@@ -241,9 +242,12 @@ function allowOrigin(
   }
 }
 
-function failure(error: unknown, request: Request, logger: Logger): Response {
+function failure(thrown: unknown, request: Request, logger: Logger): Response {
+  const error = fromMachine(thrown);
   if (error instanceof ProblemError) {
-    return problemResponse({ code: error.code, detail: error.message });
+    const { code, message, retryAfterSeconds } = error;
+    if (code === 'unavailable') logger.error({ err: error.cause }, 'The object store has no room');
+    return problemResponse({ code, detail: message, retryAfterSeconds });
   }
   if (error instanceof BlobNotFoundError) return problemResponse({ code: 'not_found' });
   if (error instanceof BodyAbortedError) {

@@ -23,6 +23,7 @@ import type { Library } from '../library/library.ts';
 import type { Search } from '../library/search.ts';
 import type { StatsReader } from '../library/stats.ts';
 import type { Logger } from '../logging.ts';
+import { fromMachine } from '../machine-problem.ts';
 import { ProblemError, problemResponse } from '../problem-error.ts';
 import type { RateLimiter } from '../rate-limit/rate-limiter.ts';
 import type { ServerTelemetry } from '../telemetry/server-telemetry.ts';
@@ -263,7 +264,7 @@ export function createApp(parts: AppParts): (request: Request) => Promise<Respon
   app.onError((thrown, c) => {
     webBody(c.req.raw).drain();
     const requestId = c.get('requestId');
-    const error = fromDatabase(thrown);
+    const error = fromMachine(fromDatabase(thrown));
     if (error instanceof ProblemError) {
       if (error.code === 'unavailable') {
         logger.error({ requestId, err: error.cause }, 'The server is unavailable');

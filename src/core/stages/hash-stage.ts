@@ -8,8 +8,11 @@ import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from '
 
 /** Four reads ahead were enough to keep six PUTs busy (measured). */
 const CONCURRENT_READS = 4;
-/** Small files may be read together, which costs little more than one: so many, of so many bytes in all. */
-const CONCURRENT_SMALL_READS = 32;
+/**
+ * Small files may be read together, which costs little more than one: so many, of so many bytes in all. Twice as
+ * many as go in one read, so that the next is full when one has ended.
+ */
+const CONCURRENT_SMALL_READS = 128;
 const SMALL_READS_BYTES = 2 * 1024 * 1024;
 /** Most bytes read at once; one larger file still goes, alone. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
