@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
-import { wasmAsText } from './scripts/wasm-as-text.mjs';
 
 interface Manifest {
   exports: Record<string, string | { 'bulkhead-source'?: string }>;
@@ -74,7 +73,6 @@ function worker(outDir: string): Options {
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
-    esbuildPlugins: [wasmAsText],
     // Tells scripts/built-extras.mjs whose code is in it.
     metafile: outDir === 'dist',
     outDir,
@@ -92,7 +90,7 @@ function scriptTag(name: string, source: string, globalName: string, metafile = 
     target: 'es2022',
     minify: true,
     noExternal: [/.*/],
-    esbuildPlugins: [workerOfScriptTag, wasmAsText],
+    esbuildPlugins: [workerOfScriptTag],
     metafile,
     outDir: 'dist',
   };

@@ -38,7 +38,6 @@ const INPUTS = [
   'server/tsconfig.types.json',
   'scripts/build.mjs',
   'scripts/built-extras.mjs',
-  'scripts/wasm-as-text.mjs',
 ];
 const OUTPUTS = ['dist', 'server/dist', 'examples/demo/dist'];
 

@@ -12,7 +12,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { wasmAsText } from './wasm-as-text.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = path.join(root, 'README.md');
@@ -105,8 +104,7 @@ function partsOf(inputs) {
  * @returns {Promise<{ sizes: { what: string, budgetKiB: number, goalKiB?: number, kiB: number }[], core: Bundle }>}
  */
 export async function measure() {
-  // As tsup.config.ts builds what is one file.
-  const whole = { splitting: false, plugins: [wasmAsText] };
+  const whole = { splitting: false };
   const [core, both, react, element, worker, tag] = await Promise.all([
     bundle(CORE),
     bundle(BOTH),

@@ -7,7 +7,7 @@ export default defineConfig({
     // As it is, so that the dev server finds the hash worker beside the package's own script …
     exclude: ['bulkhead'],
     // … and what it imports on demand at once: found late, it would reload the page amid uploads.
-    include: ['bulkhead > hash-wasm', 'bulkhead > idb'],
+    include: ['bulkhead > hash-wasm', 'bulkhead > @noble/hashes/sha2.js', 'bulkhead > idb'],
   },
   server: {
     proxy: {

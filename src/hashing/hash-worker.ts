@@ -1,12 +1,14 @@
-/** The worker: hashes bytes that the page reads. Built into one file that imports nothing. */
+/**
+ * The worker: hashes bytes that the page reads. Built into one file that imports nothing. Where WASM is
+ * forbidden it refuses slices, and the page hashes them.
+ */
 import { freeBuffer } from './free-buffer.ts';
 import { toHex } from './hasher.ts';
 import { type Sha256, Sha256Source } from './sha256.ts';
-import { createJsSha256 } from './sha256-js.ts';
 import { createWasmSha256 } from './sha256-wasm.ts';
 import type { WorkerDrop, WorkerReply, WorkerRequest } from './worker-protocol.ts';
 
-const source = new Sha256Source({ wasm: createWasmSha256, js: createJsSha256 });
+const source = new Sha256Source({ wasm: createWasmSha256 });
 const jobs = new Map<number, Promise<Sha256>>();
 
 async function digest(request: WorkerRequest): Promise<Omit<WorkerReply, 'id'>> {

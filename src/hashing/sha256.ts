@@ -11,7 +11,8 @@ export interface Sha256 {
 /** Where both implementations come from. */
 export interface Sha256Loaders {
   readonly wasm: () => Promise<Sha256>;
-  readonly js: () => Sha256 | Promise<Sha256>;
+  /** Absent: where WASM cannot be had, `take` rejects. */
+  readonly js?: () => Sha256 | Promise<Sha256>;
 }
 
 /** Gives out what hashes slices: WASM, or JavaScript where WASM cannot be had. */
@@ -42,17 +43,20 @@ export class Sha256Source {
   }
 
   async #create(): Promise<Sha256> {
-    if (this.#engine !== 'js') {
-      try {
-        const hash = await this.#loaders.wasm();
-        this.#engine = hash.engine;
-        return hash;
-      } catch {
-        // Forbidden by the content security policy, or not there: the digest is the same.
-      }
-    }
-    const hash = await this.#loaders.js();
+    const hash = await this.#load();
     this.#engine = hash.engine;
     return hash;
+  }
+
+  async #load(): Promise<Sha256> {
+    const { wasm, js } = this.#loaders;
+    if (this.#engine === 'js' && js) return js();
+    try {
+      return await wasm();
+    } catch (cause) {
+      // Forbidden by the content security policy, or not there: the digest is the same.
+      if (js) return js();
+      throw cause;
+    }
   }
 }

@@ -202,10 +202,10 @@ describe('the worker of a URL', () => {
 });
 
 describe('a worker in which WASM is forbidden', () => {
-  it('hashes by JavaScript', async () => {
+  it('leaves slices to the page', async () => {
     const hasher = hasherWith({ hasWebCrypto: false, startWorker: workerWithoutWasm });
     await expectRight(hasher, SIZES);
-    expect(hasher.mode).toMatchObject({ worker: 'running', workersLost: 0, slices: 'js' });
+    expect(hasher.mode).toMatchObject({ worker: 'running', workersLost: 0, slices: 'wasm' });
   });
 });
 

@@ -24,7 +24,7 @@ it('a page does not wait for what only some pages need', () => {
     'src/storage/lease-locks.ts',
     'src/transports/bulkhead-multipart.ts',
   ]);
-  for (const name of ['hash-wasm', 'idb', 'src/testing', 'src/react']) {
+  for (const name of ['hash-wasm', '@noble/hashes', 'idb', 'src/testing', 'src/react']) {
     expect(Object.keys(core.parts).filter((part) => part.startsWith(name))).toEqual([]);
   }
 });

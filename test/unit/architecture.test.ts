@@ -71,6 +71,7 @@ const OWNERS: Record<string, string> = {
   ky: 'src/transports/api-client.ts',
   aws4fetch: 'src/transports/s3-signer.ts',
   'hash-wasm': 'src/hashing/sha256-wasm.ts',
+  '@noble/hashes': 'src/hashing/sha256-js.ts',
   idb: 'src/storage/indexed-db-database.ts',
 };
 

@@ -129,7 +129,7 @@ function lookAtHashing({ hasher }: DiagnosisParts, { checksum }: Probe): Finding
     return {
       status: 'warning',
       detail:
-        'WebAssembly is forbidden here: large files are hashed by JavaScript, some ten times slower.',
+        'WebAssembly is forbidden here: large files are hashed by JavaScript, two to four times slower.',
       fix: 'Add `wasm-unsafe-eval` to `script-src` of the CSP.',
     };
   }
