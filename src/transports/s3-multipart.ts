@@ -105,6 +105,8 @@ export class MultipartUploads {
     const pool = this.#pool;
     const { body, credential, onProgress, signal } = request;
     const key = credential.pathname;
+    // It may have been given up while this code was loaded: then nothing is opened.
+    if (signal.aborted) throw new UploadError('cancelled', 'The upload was cancelled.');
     const { token, storedParts } = await this.#open(request);
     let parts: readonly SentPart[];
     try {
