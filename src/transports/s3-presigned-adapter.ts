@@ -50,6 +50,7 @@ type Sign = (
   files: readonly CredentialRequest[],
   signal: AbortSignal,
 ) => Promise<readonly (PresignedPut | PresignedPost | CredentialResult)[]>;
+
 const NAME = 's3-presigned';
 const DEFAULT_EXPIRES_IN_MS = 300_000;
 const DEFAULT_CONCURRENCY = 6;
@@ -150,21 +151,29 @@ function multipartOf(
 ): LateMultipart | undefined {
   const { createMultipart, signParts, listParts, completeMultipart, abortMultipart } = options;
   const calls = { createMultipart, signParts, listParts, completeMultipart, abortMultipart };
-  const missing = Object.entries(calls).find(([, call]) => call === undefined);
   const isWanted = Object.values(calls).some((call) => call !== undefined);
   if (!isWanted) return undefined;
-  if (missing) {
-    throw new OptionError(`s3PresignedAdapter.${missing[0]}`, 'multipart uploads need it');
+  if (!areAllGiven(calls)) {
+    const [name] = Object.entries(calls).find(([, call]) => call === undefined) ?? [];
+    throw new OptionError(`s3PresignedAdapter.${name}`, 'multipart uploads need it');
   }
   return lateMultipart(
     NAME,
     () => import('./s3-presigned-multipart.ts'),
     ({ presignedMultipart }, tokens) =>
-      presignedMultipart(calls as PresignedCalls, {
+      presignedMultipart(calls, {
         ...{ tokens, concurrency: options.maxConcurrency, limits: options.partLimits },
         ...{ hasChecksums: options.verifiesChecksums, classify: options.classify, runtime },
       }),
   );
+}
+
+function areAllGiven(
+  calls: {
+    readonly [Name in keyof PresignedCalls]: PresignedCalls[Name] | undefined;
+  },
+): calls is PresignedCalls {
+  return Object.values(calls).every((call) => call !== undefined);
 }
 
 function toResult(

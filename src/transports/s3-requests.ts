@@ -1,9 +1,8 @@
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { encodeUri } from './encode-uri.ts';
-import { type Answer, fetchAnswer } from './fetch-answer.ts';
+import { type Answer, fetchOk } from './fetch-answer.ts';
 import { hexToBase64 } from './hex.ts';
-import { toAnswerError } from './read-problem.ts';
 import { sha256OfText, signS3Request } from './s3-signer.ts';
 import type { HeldKeys, KeyRing } from './temporary-credentials.ts';
 
@@ -63,15 +62,12 @@ export class S3Requests {
   }
 
   /** @param expected statuses that are answers too. @throws UploadError for every other that is no success */
-  send(call: S3Call, signal: AbortSignal, expected: readonly number[] = []): Promise<Answer> {
+  send(call: S3Call, signal: AbortSignal, expected?: readonly number[]): Promise<Answer> {
     return this.withKeys(async (held) => {
-      const { runtime } = this.target;
       const { uploadUrl: url, method, headers } = await this.#sign(call, held);
       const { body } = call;
       const request = { url, method, headers, signal, ...(body === undefined ? {} : { body }) };
-      const answer = await fetchAnswer(request, runtime);
-      if (answer.isOk || expected.includes(answer.status)) return answer;
-      throw toAnswerError(answer, runtime.epochNow());
+      return fetchOk(request, this.target.runtime, expected);
     });
   }
 
