@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = path.join(root, 'README.md');
 const README_TABLE = /(<!-- sizes:begin -->\n)[\s\S]*?(<!-- sizes:end -->)/;
 
-/** @type {{ what: string, budgetKiB: number, goalKiB?: number }[]} */
+/** @type {{ what: string, budgetKiB: number, goalKiB?: number, aloneBudgetKiB?: number }[]} */
 export const BUDGETS = JSON.parse(
   readFileSync(path.join(root, 'scripts/size-budgets.json'), 'utf8'),
 );
@@ -26,7 +26,10 @@ const WORKER = 'src/hashing/hash-worker.ts';
 const ENTRIES = new Set(['entry.js', WORKER]);
 const CORE = `export { createUploader } from './src/index.ts';`;
 const BOTH = `export { bulkheadAdapter, createUploader } from './src/index.ts';`;
-/** The entries of adapters, in the budgets' order. */
+/**
+ * The entries of adapters, in the budgets' order. Each is measured beside the core and `bulkheadAdapter`: what one
+ * more adapter costs. Alone beside the core it is larger by the PUT, which it then brings itself.
+ */
 const ADAPTERS = [
   ['s3', 's3PresignedAdapter'],
   ['s3', 's3TemporaryCredentialsAdapter'],
@@ -35,12 +38,23 @@ const ADAPTERS = [
   ['form-post-adapter', 'formPostAdapter'],
   ['rollout', 'withRollout'],
 ];
+/** What the four libraries weigh before a line of the package's own: schemas of few kinds, nothing else. */
+const LIBRARIES = `
+  import * as z from 'zod/mini';
+  export { default as ky } from 'ky';
+  export { default as PQueue } from 'p-queue';
+  export { openDB } from 'idb';
+  const kinds = [z.string(), z.number(), z.array(z.string()), z.optional(z.string()), z.record(z.string(), z.string())];
+  export const schema = z.strictObject({ kinds: z.union([z.literal('a'), z.enum(['b']), ...kinds]) });
+`;
 const REACT = `${BOTH} export * from './src/react/index.ts';`;
 
 /**
  * @typedef {object} Bundle
  * @property {number} eagerKiB gzipped: what a page waits for
- * @property {Record<string, number>} lazyKiB gzipped, by the module that is loaded when it is needed
+ * @property {Record<string, number>} lazyKiB gzipped, by the module that is loaded when it is needed, with what it
+ *   imports and the page does not have
+ * @property {string[]} files that a page waits for
  * @property {Record<string, number>} parts minified KB of what a page waits for, by package or folder
  */
 
@@ -69,22 +83,31 @@ async function bundle(contents, options = {}) {
   );
   const kiB = (name) => gzipSync(bytesOf.get(name), { level: 9 }).length / 1024;
   const { outputs } = metafile;
-  const eager = new Set();
-  const walk = (name) => {
-    if (eager.has(name)) return;
-    eager.add(name);
-    for (const { path: target, kind, external } of outputs[name].imports) {
-      if (kind === 'import-statement' && !external) walk(target);
-    }
+  /** A module and all that it imports, but for what is there. */
+  const loadedWith = (first, present = new Set()) => {
+    const found = new Set();
+    const walk = (name) => {
+      if (present.has(name) || found.has(name)) return;
+      found.add(name);
+      for (const { path: target, kind, external } of outputs[name].imports) {
+        if (kind === 'import-statement' && !external) walk(target);
+      }
+    };
+    walk(first);
+    return found;
   };
+  const sizeOf = (names) => [...names].reduce((sum, name) => sum + kiB(name), 0);
   const [entry] = Object.keys(outputs).filter((name) => ENTRIES.has(outputs[name].entryPoint));
-  walk(entry);
-  const names = [...eager];
+  const eager = loadedWith(entry);
   const lazy = Object.keys(outputs).filter((name) => outputs[name].entryPoint && !eager.has(name));
+  const inputs = [...eager].flatMap((name) => Object.entries(outputs[name].inputs));
   return {
-    eagerKiB: names.reduce((sum, name) => sum + kiB(name), 0),
-    lazyKiB: Object.fromEntries(lazy.map((name) => [outputs[name].entryPoint, kiB(name)])),
-    parts: partsOf(names.flatMap((name) => Object.entries(outputs[name].inputs))),
+    eagerKiB: sizeOf(eager),
+    lazyKiB: Object.fromEntries(
+      lazy.map((name) => [outputs[name].entryPoint, sizeOf(loadedWith(name, eager))]),
+    ),
+    files: inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file),
+    parts: partsOf(inputs),
   };
 }
 
@@ -99,47 +122,66 @@ function partsOf(inputs) {
 }
 
 /**
- * Measures every line of the budgets, in their order.
+ * Measures every line of the budgets, in their order; an adapter has two.
  *
- * @returns {Promise<{ sizes: { what: string, budgetKiB: number, goalKiB?: number, kiB: number }[], core: Bundle }>}
+ * @returns {Promise<{
+ *   sizes: { what: string, budgetKiB: number, goalKiB?: number, kiB: number }[],
+ *   core: Bundle,
+ *   adapters: Record<string, Bundle>,
+ * }>} `core` and `adapters` with `bulkheadAdapter`
  */
 export async function measure() {
   const whole = { splitting: false };
-  const [core, both, react, element, worker, tag] = await Promise.all([
+  const [core, both, libraries, react, element, worker, tag] = await Promise.all([
     bundle(CORE),
     bundle(BOTH),
+    bundle(LIBRARIES),
     bundle(REACT),
     bundle(`${BOTH} export * from './src/element/index.ts';`),
     bundle('', { ...whole, stdin: undefined, entryPoints: [WORKER] }),
     bundle(`export * from './src/index.ts';`, { ...whole, format: 'iife', globalName: 'Bulkhead' }),
   ]);
-  const adapters = await Promise.all(
-    ADAPTERS.map(([file, name]) =>
-      bundle(`${CORE} export { ${name} } from './src/transports/${file}.ts';`),
-    ),
-  );
+  const besides = (base) =>
+    Promise.all(
+      ADAPTERS.map(([file, name]) =>
+        bundle(`${base} export { ${name} } from './src/transports/${file}.ts';`),
+      ),
+    );
+  const [alone, adapters] = await Promise.all([besides(CORE), besides(BOTH)]);
   // The journal is loaded by itself, and always: whoever resumes cannot do without it.
   const journalKiB = both.lazyKiB['src/storage/indexed-db-journal.ts'] ?? 0;
   const figures = [
     both.eagerKiB + journalKiB,
     both.eagerKiB,
+    libraries.eagerKiB,
     both.eagerKiB - core.eagerKiB,
     react.eagerKiB - both.eagerKiB,
-    ...adapters.map(({ eagerKiB }) => eagerKiB - core.eagerKiB),
+    ...adapters.map(({ eagerKiB }) => eagerKiB - both.eagerKiB),
     element.eagerKiB - both.eagerKiB,
     worker.eagerKiB,
     tag.eagerKiB,
   ];
-  return { sizes: BUDGETS.map((line, at) => ({ ...line, kiB: figures[at] })), core: both };
+  const aloneKiB = alone.map(({ eagerKiB }) => eagerKiB - core.eagerKiB);
+  const sizes = BUDGETS.flatMap(({ aloneBudgetKiB, ...line }, at) => {
+    const sized = { ...line, kiB: figures[at] };
+    if (aloneBudgetKiB === undefined) return [sized];
+    const what = line.what.replace('beside both', 'as the only adapter');
+    return [sized, { what, budgetKiB: aloneBudgetKiB, kiB: aloneKiB.shift() }];
+  });
+  const names = ADAPTERS.map(([, name], at) => [name, adapters[at]]);
+  return { sizes, core: both, adapters: Object.fromEntries(names) };
 }
+
+const quoted = (kiB) => (kiB === undefined ? '' : `${kiB} KiB`);
 
 /** The budgets as README.md quotes them. */
 export function budgetTable() {
   const rows = BUDGETS.map(
-    ({ what, budgetKiB, goalKiB }) =>
-      `| ${what} | ${budgetKiB} KiB | ${goalKiB ? `${goalKiB} KiB` : ''} |`,
+    ({ what, budgetKiB, goalKiB, aloneBudgetKiB }) =>
+      `| ${what} | ${quoted(budgetKiB)} | ${quoted(goalKiB)} | ${quoted(aloneBudgetKiB)} |`,
   );
-  return ['| gzipped, at most | budget | goal |', '|---|---|---|', ...rows].join('\n');
+  const head = '| gzipped, at most | budget | goal | as the only adapter |';
+  return [head, '|---|---|---|---|', ...rows].join('\n');
 }
 
 /** What README.md quotes; undefined without the marks. */
@@ -148,7 +190,7 @@ export function quotedTable() {
 }
 
 async function print() {
-  const { sizes, core } = await measure();
+  const { sizes, core, adapters } = await measure();
   const number = (value) => (value === undefined ? '' : value.toFixed(1)).padStart(8);
   console.log(
     `${'gzipped KiB'.padEnd(54)}${'is'.padStart(8)}${'budget'.padStart(8)}${'goal'.padStart(8)}`,
@@ -158,7 +200,8 @@ async function print() {
     console.log(`${what.padEnd(54)}${number(kiB)}${number(budgetKiB)}${number(goalKiB)}${mark}`);
   }
   console.log('\nloaded when it is needed');
-  for (const [file, kiB] of Object.entries(core.lazyKiB))
+  const lazy = Object.assign({}, ...Object.values(adapters).map(({ lazyKiB }) => lazyKiB));
+  for (const [file, kiB] of Object.entries({ ...lazy, ...core.lazyKiB }))
     console.log(`${file.padEnd(54)}${number(kiB)}`);
   console.log('\nwhat a page waits for, minified KB before gzip');
   const parts = Object.entries(core.parts).sort(([, one], [, other]) => other - one);

@@ -81,4 +81,5 @@ export type {
   WatchListener,
 } from './transports/adapter.ts';
 export { type BulkheadAdapterOptions, bulkheadAdapter } from './transports/bulkhead-adapter.ts';
-export { type AdapterDefinition, defineAdapter } from './transports/define-adapter.ts';
+export type { AdapterDefinition } from './transports/complete-adapter.ts';
+export { defineAdapter } from './transports/define-adapter.ts';

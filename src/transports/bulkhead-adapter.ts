@@ -16,9 +16,10 @@ import {
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialResult, ReconcileResult, UploadAdapter } from './adapter.ts';
 import { ApiClient } from './api-client.ts';
-import type { BulkheadParts } from './bulkhead-multipart.ts';
 import { followEvents } from './event-stream.ts';
+import { loadLate } from './load-late.ts';
 import { parseOptions, positiveInt } from './option-shapes.ts';
+import { isHostReachable } from './reach-host.ts';
 import { uploadPack } from './upload-pack.ts';
 import { xhrPut } from './xhr-put.ts';
 
@@ -46,8 +47,6 @@ type HeadersOption = () => Record<string, string> | Promise<Record<string, strin
  */
 export type BulkheadAdapterOptions = z.input<typeof optionsSchema>;
 
-const REACH_TIMEOUT_MS = 5_000;
-
 /**
  * Uploads to a server that runs `@bulkhead/server` (or speaks its wire).
  *
@@ -62,19 +61,10 @@ export function bulkheadAdapter(
   const baseUrl = options.baseUrl.replace(/\/$/, '');
   const api = new ApiClient({ baseUrl, credentials, ...(headers ? { headers } : {}) }, runtime);
 
-  let parts: Promise<BulkheadParts> | undefined;
-  /** Loaded with the first large file: most pages never have one. */
-  const inParts = () => {
-    parts ??= import('./bulkhead-multipart.ts').then(
-      ({ bulkheadParts }) => bulkheadParts(api, runtime, maxConcurrency),
-      (cause: unknown) => {
-        parts = undefined;
-        const message = 'What sends large files could not be loaded.';
-        throw new UploadError('network_failed', message, { cause });
-      },
-    );
-    return parts;
-  };
+  const parts = loadLate(
+    () => import('./bulkhead-multipart.ts'),
+    ({ bulkheadParts }) => bulkheadParts(api, runtime, maxConcurrency),
+  );
   /** As the server said last. */
   let packLimits: PackLimits | undefined;
 
@@ -112,11 +102,11 @@ export function bulkheadAdapter(
       const { multipart } = request.credential;
       // Parts are hashed in the page, which plain http does not allow: there a file goes whole.
       if (!multipart || !globalThis.crypto?.subtle) return xhrPut(request, runtime);
-      return (await inParts()).put(request, multipart);
+      return (await parts.get()).put(request, multipart);
     },
 
     async abort({ assetId, multipart }) {
-      if (multipart) await (await inParts()).abort(assetId);
+      if (multipart) await (await parts.get()).abort(assetId);
     },
 
     async putPack(request) {
@@ -128,17 +118,7 @@ export function bulkheadAdapter(
       return uploadPack(request, target, runtime);
     },
 
-    async isStoreReachable({ uploadUrl }) {
-      try {
-        // An opaque answer is all that is wanted: it needs no permission of the store.
-        const signal = AbortSignal.timeout(REACH_TIMEOUT_MS);
-        await fetch(new URL('/', uploadUrl), { mode: 'no-cors', cache: 'no-store', signal });
-        return true;
-      } catch {
-        // Refused, timed out, or kept from leaving the browser: not reachable, whatever the reason.
-        return false;
-      }
-    },
+    isStoreReachable: ({ uploadUrl }) => isHostReachable(uploadUrl),
 
     async finalize(items, signal) {
       const uploads = items.map(({ assetId, checksum }) => ({ assetId, checksum }));

@@ -12,6 +12,7 @@ export interface AnswerRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly credentials?: RequestCredentials;
+  readonly cache?: RequestCache;
   readonly signal: AbortSignal;
 }
 
@@ -52,9 +53,18 @@ export async function fetchAnswer(request: AnswerRequest, runtime: Runtime): Pro
   }
 }
 
-/** As {@link fetchAnswer}. @throws UploadError also for every answer that is no success */
-export async function fetchOk(request: AnswerRequest, runtime: Runtime): Promise<Answer> {
+/**
+ * As {@link fetchAnswer}.
+ *
+ * @param expected statuses that tell something, too. Default: none
+ * @throws UploadError also for every answer that is neither a success nor expected
+ */
+export async function fetchOk(
+  request: AnswerRequest,
+  runtime: Runtime,
+  expected: readonly number[] = [],
+): Promise<Answer> {
   const answer = await fetchAnswer(request, runtime);
-  if (!answer.isOk) throw toAnswerError(answer, runtime.epochNow());
-  return answer;
+  if (answer.isOk || expected.includes(answer.status)) return answer;
+  throw toAnswerError(answer, runtime.epochNow());
 }

@@ -8,7 +8,7 @@ import { UploadError } from '../errors/upload-error.ts';
 import { type FinalizedAsset, finalizedAssetSchema } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, FinalizeOutcome, UploadAdapter } from './adapter.ts';
-import { defineAdapter } from './define-adapter.ts';
+import { completeAdapter } from './complete-adapter.ts';
 import { formBody } from './form-body.ts';
 import { grantLocally } from './local-credential.ts';
 import { functionOption, type HeadersOption, parseOptions, positiveInt } from './option-shapes.ts';
@@ -64,7 +64,7 @@ export function formPostAdapter(
   const options = parseOptions('formPostAdapter', optionsSchema, input);
   const { url, fieldName, fields = kitFields, headers, parse = parseKitAnswer } = options;
 
-  return defineAdapter({
+  return completeAdapter({
     name: 'form-post',
     capabilities: {
       ...{ maxConcurrency: options.maxConcurrency, maxBatchFiles: BATCH_FILES },

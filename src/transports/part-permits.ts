@@ -2,7 +2,8 @@ import { toFileError } from '../errors/file-error.ts';
 import { UploadError } from '../errors/upload-error.ts';
 import type { SignedPart } from '../protocol/index.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { within } from './part-retry.ts';
+import { toHex } from './hex.ts';
+import { within } from './within.ts';
 
 /** Parts signed in one call, when their bytes need not be read for it. */
 const SIGNED_AT_ONCE = 20;
@@ -146,6 +147,5 @@ export async function hashPart(
     throw toFileError(cause) ?? cause;
   });
   const bytes = await within(reading, limitMs, context);
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return toHex(await crypto.subtle.digest('SHA-256', bytes));
 }

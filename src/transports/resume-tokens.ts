@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { TokenPlace } from './token-storage.ts';
 
 /** Stores forget uploads that nobody completes, most after a week. */
 const MAX_AGE_MS = 7 * 24 * 60 * 60_000;
@@ -13,17 +14,11 @@ export interface ResumeTokens<T> {
   remove(key: string): void;
 }
 
-/** The part of localStorage that is used. */
-export type TokenStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
-
 export interface ResumeTokenOptions<T> {
-  /** The adapter's, and its endpoint: tokens of others are not seen. */
-  readonly name: string;
+  readonly place: TokenPlace;
   /** What is read must fit; what does not is removed. */
   readonly schema: z.ZodMiniType<T>;
   readonly runtime: Runtime;
-  /** Default: localStorage. */
-  readonly storage?: TokenStorage | undefined;
   /** Default 1,000; the oldest go first. */
   readonly maxTokens?: number;
 }
@@ -33,11 +28,10 @@ export interface ResumeTokenOptions<T> {
  * They expire after a week.
  */
 export function createResumeTokens<T>(options: ResumeTokenOptions<T>): ResumeTokens<T> {
-  const { name, schema, runtime, maxTokens = MAX_TOKENS } = options;
-  const prefix = `bulkhead:resume:${name}:`;
+  const { place, schema, runtime, maxTokens = MAX_TOKENS } = options;
+  const { storage, prefix } = place;
   const entrySchema = z.object({ atMs: z.number(), value: schema });
   const memory = new Map<string, T>();
-  const storage = options.storage ?? ownStorage();
 
   const read = (item: string) => {
     const text = storage?.getItem(item);
@@ -88,13 +82,4 @@ export function createResumeTokens<T>(options: ResumeTokenOptions<T>): ResumeTok
       storage?.removeItem(prefix + key);
     },
   };
-}
-
-/** Reading the property alone throws where a page may not store anything. */
-function ownStorage(): TokenStorage | undefined {
-  try {
-    return globalThis.localStorage ?? undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,32 +5,18 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { CredentialRequest, PutOutcome, PutRequest } from './adapter.ts';
 import {
   choosePartSize,
+  createPartPool,
   type PartPool,
   type PartToSign,
   putInParts,
   type SentPart,
   type StoredPart,
 } from './multipart-put.ts';
-import { positiveInt } from './option-shapes.ts';
 import { hashPart } from './part-permits.ts';
 import { createResumeTokens, type ResumeTokens } from './resume-tokens.ts';
 import { RunningPuts } from './running-puts.ts';
+import type { TokenPlace } from './token-storage.ts';
 
-const MIB = 1024 * 1024;
-/** Amazon S3's, and so nearly everybody's: 5 MiB to 5 GiB, 10,000 parts. */
-export const S3_PART_LIMITS: MultipartLimits = {
-  minPartBytes: 5 * MIB,
-  maxPartBytes: 5 * 1024 * MIB,
-  maxParts: 10_000,
-};
-/** What an option says of another store. */
-export const partLimitsSchema = z.strictObject({
-  minPartBytes: positiveInt,
-  maxPartBytes: positiveInt,
-  maxParts: positiveInt,
-});
-/** Smaller files go in one PUT: two more requests would cost more than they save. */
-export const MULTIPART_FROM_BYTES = 16 * MIB;
 /** More than any store gives pages of parts. */
 const MAX_PAGES = 100;
 
@@ -70,8 +56,9 @@ export interface MultipartCalls {
 export interface MultipartUploadsOptions {
   readonly calls: MultipartCalls;
   /** Of the adapter and its store. */
-  readonly name: string;
-  readonly pool: PartPool;
+  readonly tokens: TokenPlace;
+  /** Parts under way at once, of all files. */
+  readonly concurrency: number;
   readonly limits: MultipartLimits;
   readonly hasChecksums: boolean;
   readonly runtime: Runtime;
@@ -89,13 +76,15 @@ type Token = z.infer<typeof tokenSchema>;
 /** Files in parts to a store of S3's kind, each going on where an earlier try or page stopped. */
 export class MultipartUploads {
   readonly #options: MultipartUploadsOptions;
+  readonly #pool: PartPool;
   readonly #tokens: ResumeTokens<Token>;
   readonly #running = new RunningPuts();
 
   constructor(options: MultipartUploadsOptions) {
     this.#options = options;
-    const { name, runtime } = options;
-    this.#tokens = createResumeTokens({ name, schema: tokenSchema, runtime });
+    const { tokens: place, concurrency, runtime } = options;
+    this.#pool = createPartPool(concurrency);
+    this.#tokens = createResumeTokens({ place, schema: tokenSchema, runtime });
   }
 
   put(request: PutRequest): Promise<PutOutcome> {
@@ -112,9 +101,12 @@ export class MultipartUploads {
   }
 
   async #put(request: PutRequest): Promise<PutOutcome> {
-    const { calls, hasChecksums, pool, runtime } = this.#options;
+    const { calls, hasChecksums, runtime } = this.#options;
+    const pool = this.#pool;
     const { body, credential, onProgress, signal } = request;
     const key = credential.pathname;
+    // It may have been given up while this code was loaded: then nothing is opened.
+    if (signal.aborted) throw new UploadError('cancelled', 'The upload was cancelled.');
     const { token, storedParts } = await this.#open(request);
     let parts: readonly SentPart[];
     try {
@@ -141,7 +133,7 @@ export class MultipartUploads {
   }
 
   async #open({ upload, credential, body, signal }: PutRequest) {
-    const { calls, limits, pool } = this.#options;
+    const { calls, limits } = this.#options;
     const key = credential.pathname;
     const known = this.#tokens.get(key);
     if (known && known.checksum === upload.checksum) {
@@ -149,7 +141,7 @@ export class MultipartUploads {
       if (storedParts) return { token: known, storedParts };
     }
     if (known) this.#tokens.remove(key);
-    const { goodputBytesPerSecond } = pool;
+    const { goodputBytesPerSecond } = this.#pool;
     const partSizeBytes = choosePartSize({ fileBytes: body.size, limits, goodputBytesPerSecond });
     const { uploadId } = await calls.create(upload, key, signal);
     const token = { key, uploadId, partSizeBytes, checksum: upload.checksum };

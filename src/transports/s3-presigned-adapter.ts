@@ -3,18 +3,19 @@ import { OptionError } from '../errors/option-error.ts';
 import type { Credential } from '../protocol/index.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, CredentialResult, UploadAdapter } from './adapter.ts';
-import { defineAdapter } from './define-adapter.ts';
-import { createPartPool, type PartToSign, type SentPart } from './multipart-put.ts';
+import { completeAdapter } from './complete-adapter.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
 import { isHostReachable } from './reach-host.ts';
-import {
-  MULTIPART_FROM_BYTES,
-  MultipartUploads,
-  type OpenMultipart,
-  type PartPage,
-  partLimitsSchema,
-  S3_PART_LIMITS,
-} from './s3-multipart.ts';
+import { type LateMultipart, lateMultipart } from './s3-late-multipart.ts';
+import { MULTIPART_FROM_BYTES, partLimitsSchema, S3_PART_LIMITS } from './s3-part-limits.ts';
+import type {
+  AbortMultipart,
+  CompleteMultipart,
+  CreateMultipart,
+  ListParts,
+  PresignedCalls,
+  SignParts,
+} from './s3-presigned-multipart.ts';
 import { xhrPut } from './xhr-put.ts';
 
 /** A presigned PUT, as your backend makes it. */
@@ -44,47 +45,13 @@ export interface PresignedPost {
   readonly expiresInMs?: number;
 }
 
-/** A presigned PUT of one part. */
-export interface PresignedPart {
-  readonly url: string;
-  /** Default: none. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Default 300,000. */
-  readonly expiresInMs?: number;
-}
-
 /** @inline */
 type Sign = (
   files: readonly CredentialRequest[],
   signal: AbortSignal,
 ) => Promise<readonly (PresignedPut | PresignedPost | CredentialResult)[]>;
-/** @inline */
-type CreateMultipart = (
-  file: CredentialRequest,
-  key: string,
-  signal: AbortSignal,
-) => Promise<{ readonly uploadId: string }>;
-/** @inline */
-type SignParts = (
-  open: OpenMultipart,
-  parts: readonly PartToSign[],
-  signal: AbortSignal,
-) => Promise<readonly PresignedPart[]>;
-/** @inline */
-type ListParts = (
-  open: OpenMultipart,
-  after: string | number | undefined,
-  signal: AbortSignal,
-) => Promise<PartPage | undefined>;
-/** @inline */
-type CompleteMultipart = (
-  open: OpenMultipart,
-  parts: readonly SentPart[],
-  signal: AbortSignal,
-) => Promise<unknown>;
-/** @inline */
-type AbortMultipart = (open: OpenMultipart) => Promise<unknown>;
 
+const NAME = 's3-presigned';
 const DEFAULT_EXPIRES_IN_MS = 300_000;
 const DEFAULT_CONCURRENCY = 6;
 const DEFAULT_BATCH_FILES = 100;
@@ -146,8 +113,8 @@ export function s3PresignedAdapter(
   const { sign, head, finalize, classify, maxConcurrency, maxBatchFiles } = options;
   const multipart = multipartOf(options, runtime);
 
-  return defineAdapter({
-    name: 's3-presigned',
+  return completeAdapter({
+    name: NAME,
     capabilities: {
       ...{ maxConcurrency, maxBatchFiles, createOnly: options.createOnly },
       checksum: options.verifiesChecksums ? 'sha256' : 'none',
@@ -177,46 +144,36 @@ function ownHeaders({ mimeType }: CredentialRequest): Record<string, string> {
   return mimeType === '' ? {} : { 'content-type': mimeType };
 }
 
+/** @throws OptionError when some of the five functions are given, and others are not */
 function multipartOf(
   options: z.output<typeof optionsSchema>,
   runtime: Runtime,
-): MultipartUploads | undefined {
+): LateMultipart | undefined {
   const { createMultipart, signParts, listParts, completeMultipart, abortMultipart } = options;
   const calls = { createMultipart, signParts, listParts, completeMultipart, abortMultipart };
-  const missing = Object.entries(calls).find(([, call]) => call === undefined);
   const isWanted = Object.values(calls).some((call) => call !== undefined);
   if (!isWanted) return undefined;
-  if (!createMultipart || !signParts || !listParts || !completeMultipart || !abortMultipart) {
-    const [name] = missing ?? [];
+  if (!areAllGiven(calls)) {
+    const [name] = Object.entries(calls).find(([, call]) => call === undefined) ?? [];
     throw new OptionError(`s3PresignedAdapter.${name}`, 'multipart uploads need it');
   }
-  const classified = async <T>(call: () => Promise<T>): Promise<T> => {
-    try {
-      return await call();
-    } catch (error) {
-      throw options.classify?.(error) ?? error;
-    }
-  };
-  return new MultipartUploads({
-    name: 's3-presigned',
-    pool: createPartPool(options.maxConcurrency),
-    limits: options.partLimits,
-    hasChecksums: options.verifiesChecksums,
-    runtime,
-    calls: {
-      create: (...args) => classified(() => createMultipart(...args)),
-      sign: async (open, parts, signal) => {
-        const signed = await classified(() => signParts(open, parts, signal));
-        return signed.map(({ url, headers = {}, expiresInMs = DEFAULT_EXPIRES_IN_MS }, at) => ({
-          partNumber: parts[at]?.partNumber ?? 0,
-          ...{ uploadUrl: url, method: 'PUT' as const, headers: { ...headers }, expiresInMs },
-        }));
-      },
-      list: (...args) => classified(() => listParts(...args)),
-      complete: async (...args) => void (await classified(() => completeMultipart(...args))),
-      abort: async (open) => void (await classified(() => abortMultipart(open))),
-    },
-  });
+  return lateMultipart(
+    NAME,
+    () => import('./s3-presigned-multipart.ts'),
+    ({ presignedMultipart }, tokens) =>
+      presignedMultipart(calls, {
+        ...{ tokens, concurrency: options.maxConcurrency, limits: options.partLimits },
+        ...{ hasChecksums: options.verifiesChecksums, classify: options.classify, runtime },
+      }),
+  );
+}
+
+function areAllGiven(
+  calls: {
+    readonly [Name in keyof PresignedCalls]: PresignedCalls[Name] | undefined;
+  },
+): calls is PresignedCalls {
+  return Object.values(calls).every((call) => call !== undefined);
 }
 
 function toResult(

@@ -2,17 +2,12 @@ import * as z from 'zod/mini';
 import { OptionError } from '../errors/option-error.ts';
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts';
 import type { CredentialRequest, UploadAdapter } from './adapter.ts';
-import { defineAdapter } from './define-adapter.ts';
+import { completeAdapter } from './complete-adapter.ts';
 import { grantLocally } from './local-credential.ts';
-import { createPartPool } from './multipart-put.ts';
 import { type FinalizeOption, functionOption, parseOptions, positiveInt } from './option-shapes.ts';
 import { isHostReachable } from './reach-host.ts';
-import {
-  MULTIPART_FROM_BYTES,
-  MultipartUploads,
-  partLimitsSchema,
-  S3_PART_LIMITS,
-} from './s3-multipart.ts';
+import { lateMultipart } from './s3-late-multipart.ts';
+import { MULTIPART_FROM_BYTES, partLimitsSchema, S3_PART_LIMITS } from './s3-part-limits.ts';
 import { S3Requests } from './s3-requests.ts';
 import { KeyRing, type TemporaryCredentials } from './temporary-credentials.ts';
 import { xhrPut } from './xhr-put.ts';
@@ -87,14 +82,17 @@ export function s3TemporaryCredentialsAdapter(
     ...{ bucketUrl, region, keepsChecksums: options.keepsChecksums, runtime },
     keys: new KeyRing(options.credentials, runtime),
   });
-  const multipart = new MultipartUploads({
-    name: `s3:${bucket}`,
-    calls: requests,
-    pool: createPartPool(maxConcurrency),
-    ...{ limits: options.partLimits, hasChecksums: true, runtime },
-  });
+  const multipart = lateMultipart(
+    `s3:${bucket}`,
+    () => import('./s3-multipart-requests.ts'),
+    ({ signedMultipart }, tokens) =>
+      signedMultipart(requests, {
+        ...{ tokens, concurrency: maxConcurrency, limits: options.partLimits },
+        ...{ hasChecksums: true, runtime },
+      }),
+  );
 
-  return defineAdapter({
+  return completeAdapter({
     name: 's3-temporary-credentials',
     capabilities: {
       ...{ maxConcurrency, maxBatchFiles: BATCH_FILES, createOnly, checksum: 'sha256' },
@@ -116,9 +114,9 @@ export function s3TemporaryCredentialsAdapter(
         ...(createOnly ? { 'if-none-match': '*' } : {}),
         ...options.objectHeaders?.(upload),
       };
-      const { checksum } = upload;
+      const call = { key: credential.pathname, headers, bodyChecksum: upload.checksum };
       return requests.withKeys(async (held) => {
-        const signed = await requests.signPut(credential.pathname, { checksum, headers }, held);
+        const signed = await requests.signPut(call, held);
         return xhrPut({ ...request, credential: signed }, runtime);
       });
     },

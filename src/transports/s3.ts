@@ -6,12 +6,12 @@
 export type { PartToSign, SentPart, StoredPart } from './multipart-put.ts';
 export type { OpenMultipart, PartPage } from './s3-multipart.ts';
 export {
-  type PresignedPart,
   type PresignedPost,
   type PresignedPut,
   type S3PresignedAdapterOptions,
   s3PresignedAdapter,
 } from './s3-presigned-adapter.ts';
+export type { PresignedPart } from './s3-presigned-multipart.ts';
 export {
   type S3TemporaryCredentialsAdapterOptions,
   s3TemporaryCredentialsAdapter,

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { toOptionError } from '../errors/option-error.ts';
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SigningKeys } from './s3-signer.ts';
@@ -78,9 +79,8 @@ export class KeyRing {
   async #read(): Promise<Held> {
     const parsed = credentialsSchema.safeParse(await this.#fetch());
     if (!parsed.success) {
-      const issue = parsed.error.issues[0];
-      const what = `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`;
-      throw new UploadError('unexpected_response', `These are no credentials (${what}).`);
+      const { message } = toOptionError('credentials', parsed.error);
+      throw new UploadError('unexpected_response', `These are no credentials: ${message}`);
     }
     const { accessKeyId, secretAccessKey, sessionToken, expiresAt, serverNow } = parsed.data;
     const { now, epochNow } = this.#runtime;

@@ -12,12 +12,13 @@ import type {
   FinalizeRequest,
   UploadAdapter,
 } from './adapter.ts';
-import { defineAdapter } from './define-adapter.ts';
+import { completeAdapter } from './complete-adapter.ts';
 import { grantLocally } from './local-credential.ts';
 import { functionOption, type HeadersOption, parseOptions, positiveInt } from './option-shapes.ts';
 import { isHostReachable } from './reach-host.ts';
 import { createResumeTokens } from './resume-tokens.ts';
 import { RunningPuts } from './running-puts.ts';
+import { tokenPlace } from './token-storage.ts';
 import { TusClient } from './tus-client.ts';
 import { TusUploading } from './tus-upload.ts';
 
@@ -78,14 +79,15 @@ export function tusAdapter(
   const options = parseOptions('tusAdapter', optionsSchema, input);
   const { endpoint, headers = () => ({}), metadata = defaultMetadata, finalize } = options;
   const client = new TusClient(endpoint, headers, runtime);
-  const tokens = createResumeTokens({ name: `tus:${endpoint}`, schema: tokenSchema, runtime });
+  const place = tokenPlace(`tus:${endpoint}`);
+  const tokens = createResumeTokens({ place, schema: tokenSchema, runtime });
   const running = new RunningPuts();
   const locationOf = ({ id, checksum }: Pick<CredentialRequest, 'id' | 'checksum'>) => {
     const token = tokens.get(id);
     return token?.checksum === checksum ? token.location : undefined;
   };
 
-  return defineAdapter({
+  return completeAdapter({
     name: 'tus',
     capabilities: {
       ...{ maxConcurrency: options.maxConcurrency, maxBatchFiles: BATCH_FILES },

@@ -1,11 +1,12 @@
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { fetchAnswer } from './fetch-answer.ts';
+import { type Answer, type AnswerRequest, fetchOk } from './fetch-answer.ts';
 import type { HeadersOption } from './option-shapes.ts';
-import { type FailedAnswer, toAnswerError } from './read-problem.ts';
 import { type SendAnswer, xhrSend } from './xhr-put.ts';
 
 const VERSION = { 'tus-resumable': '1.0.0' };
+/** The server does not have the upload. */
+export const GONE: readonly number[] = [404, 410];
 const BYTES = { 'content-type': 'application/offset+octet-stream' };
 
 export interface TusCreation {
@@ -43,14 +44,12 @@ export class TusClient {
     const { sizeBytes, metadata, body } = creation;
     const encoded = Object.entries(metadata).map(([key, value]) => `${key} ${toBase64(value)}`);
     const headers = {
-      ...(await this.#headers()),
-      ...VERSION,
       'upload-length': String(sizeBytes),
       ...(encoded.length > 0 ? { 'upload-metadata': encoded.join(',') } : {}),
     };
     const answer = body
       ? await this.#sendBytes('POST', this.#endpoint, headers, body, sending)
-      : await this.#send('POST', this.#endpoint, headers, sending.signal);
+      : await this.#ask('POST', this.#endpoint, headers, sending.signal);
     const location = answer.header('location');
     if (location === null) {
       const message = 'The answer shows no Location. Its CORS rules must expose it.';
@@ -62,39 +61,32 @@ export class TusClient {
 
   /** HEAD. @returns undefined when the server no longer has it */
   async offset(location: string, signal: AbortSignal): Promise<number | undefined> {
-    const headers = { ...(await this.#headers()), ...VERSION };
-    const request = { url: location, method: 'HEAD', headers, cache: 'no-store', signal } as const;
-    const answer = await fetchAnswer(request, this.#runtime);
-    if (answer.status === 404 || answer.status === 410) return undefined;
-    if (!answer.isOk) throw this.#errorOf(answer);
-    return offsetOf(answer);
+    const answer = await this.#ask('HEAD', location, {}, signal, GONE);
+    return answer.isOk ? offsetOf(answer) : undefined;
   }
 
   /** PATCH. @returns the new offset */
   async append({ location, offset }: TusUpload, body: Blob, sending: TusSending): Promise<number> {
-    const headers = { ...(await this.#headers()), ...VERSION, 'upload-offset': String(offset) };
+    const headers = { 'upload-offset': String(offset) };
     return offsetOf(await this.#sendBytes('PATCH', location, headers, body, sending));
   }
 
   /** DELETE (termination). What is gone already is no failure, nor is a server that cannot. */
   async terminate(location: string): Promise<void> {
-    const headers = { ...(await this.#headers()), ...VERSION };
     const { signal } = new AbortController();
-    const request = { url: location, method: 'DELETE', headers, signal };
-    const answer = await fetchAnswer(request, this.#runtime);
-    const isGone = [404, 405, 410, 501].includes(answer.status);
-    if (!answer.isOk && !isGone) throw this.#errorOf(answer);
+    await this.#ask('DELETE', location, {}, signal, [...GONE, 405, 501]);
   }
 
-  async #send(
+  async #ask(
     method: string,
     url: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<FailedAnswer> {
-    const answer = await fetchAnswer({ url, method, headers, signal }, this.#runtime);
-    if (!answer.isOk) throw this.#errorOf(answer);
-    return answer;
+    expected?: readonly number[],
+  ): Promise<Answer> {
+    const all = { ...(await this.#headers()), ...VERSION, ...headers };
+    const request: AnswerRequest = { url, method, headers: all, cache: 'no-store', signal };
+    return fetchOk(request, this.#runtime, expected).catch(meaning);
   }
 
   async #sendBytes(
@@ -104,14 +96,11 @@ export class TusClient {
     body: Blob,
     sending: TusSending,
   ): Promise<SendAnswer> {
-    const credential = { uploadUrl, method, headers: { ...headers, ...BYTES } };
+    const all = { ...(await this.#headers()), ...VERSION, ...headers, ...BYTES };
+    const credential = { uploadUrl, method, headers: all };
     const answer = await xhrSend({ credential, body, ...sending }, this.#runtime).catch(meaning);
     if (answer !== 'lost') return answer;
     throw new UploadError('network_failed', 'The answer of the tus server was lost.');
-  }
-
-  #errorOf(answer: FailedAnswer): UploadError {
-    return toTusError(toAnswerError(answer, this.#runtime.epochNow()));
   }
 }
 

@@ -2,12 +2,10 @@ import { toUploadError, UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { PutRequest } from './adapter.ts';
 import { PART_ATTEMPTS, partDelayMs, wait } from './part-retry.ts';
-import type { TusClient, TusSending, TusUpload } from './tus-client.ts';
+import { GONE, type TusClient, type TusSending, type TusUpload } from './tus-client.ts';
 
 /** What passes by itself, or by asking where the server stands. */
 const CONFLICT = 409;
-/** The server forgot the upload. */
-const GONE = [404, 410];
 /** A server that forgets what it created again and again is broken. */
 const MAX_CREATIONS = 2;
 

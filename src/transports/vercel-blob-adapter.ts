@@ -14,7 +14,7 @@ import type {
   FinalizeRequest,
   UploadAdapter,
 } from './adapter.ts';
-import { defineAdapter } from './define-adapter.ts';
+import { completeAdapter } from './complete-adapter.ts';
 import { fetchOk } from './fetch-answer.ts';
 import { functionOption, type HeadersOption, parseOptions, positiveInt } from './option-shapes.ts';
 import { parseJson } from './parse-json.ts';
@@ -145,7 +145,7 @@ export function vercelBlobAdapter(
     };
   };
 
-  return defineAdapter({
+  return completeAdapter({
     name: 'vercel-blob',
     capabilities: {
       ...{ maxConcurrency: options.maxConcurrency, maxBatchFiles: BATCH_FILES },

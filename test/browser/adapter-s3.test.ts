@@ -92,6 +92,32 @@ async function send(
   return { outcome, stored: await lab.read(credential.pathname) };
 }
 
+describe.each([
+  ['presigned', () => s3PresignedAdapter({ ...presigned, maxConcurrency: 1 })],
+  [
+    'with temporary credentials',
+    () => s3TemporaryCredentialsAdapter({ ...temporary, maxConcurrency: 1 }),
+  ],
+])('the S3 adapter %s, on a page that sent no large file', (_, create) => {
+  it('has the store forget the parts that an earlier page sent', async () => {
+    const { countUnfinished } = await backend();
+    const { upload, body } = await fileOf(20 * MIB);
+    const earlier = create();
+    const [granted] = await earlier.credentials([upload], signal);
+    if (granted?.status !== 'granted') throw new Error('Not granted');
+    const { credential } = granted;
+    const stop = new AbortController();
+    const onProgress = (sentBytes: number) => {
+      if (sentBytes > 10 * MIB) stop.abort();
+    };
+    const request = { upload, credential, body, signal: stop.signal, onProgress };
+    await expect(earlier.put(request)).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await countUnfinished?.()).toBe(1);
+    await create().abort?.(credential);
+    expect(await countUnfinished?.()).toBe(0);
+  });
+});
+
 describe('the presigned S3 adapter', () => {
   it('sends a large file in parts, several at a time, and asks for nothing twice', async () => {
     await lab.reset();

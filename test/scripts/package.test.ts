@@ -69,6 +69,30 @@ describe('the built packages', { timeout: 60_000 }, () => {
     expect(cjs).toEqual(esm);
   });
 
+  it('what sends large files to S3 is loaded from the build, in both module systems', async () => {
+    const script = (load: string) => `
+      (async () => {
+        const { s3PresignedAdapter } = ${load};
+        const body = new Blob([new Uint8Array(17 * 1024 * 1024)]);
+        const none = async () => {};
+        const adapter = s3PresignedAdapter({
+          sign: async () => [{ url: 'http://store.test/a', key: 'a' }],
+          createMultipart: async (file, key) => { throw new Error('opened ' + key); },
+          signParts: none, listParts: none, completeMultipart: none, abortMultipart: none,
+        });
+        const upload = { id: '1', name: 'a', path: 'a', sizeBytes: body.size, mimeType: '', checksum: '' };
+        const { signal } = new AbortController();
+        const [{ credential }] = await adapter.credentials([upload], signal);
+        await adapter.put({ upload, credential, body, signal, onProgress() {} })
+          .catch(({ message }) => console.log(message));
+      })();`;
+    await writeFile(path.join(consumer, 'late.mjs'), script(`await import('bulkhead/s3')`));
+    await writeFile(path.join(consumer, 'late.cjs'), script(`require('bulkhead/s3')`));
+    for (const file of ['late.mjs', 'late.cjs']) {
+      expect(await run(process.execPath, [file])).toEqual({ code: 0, output: 'opened a\n' });
+    }
+  });
+
   it('the fault server runs from the build, in both module systems', async () => {
     const script = (load: string) =>
       `void (async () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { budgetTable, measure, quotedTable } from '../../scripts/size.mjs';
+import { BUDGETS, budgetTable, measure, quotedTable } from '../../scripts/size.mjs';
 
-const { sizes, core } = await measure();
+const { sizes, core, adapters } = await measure();
 
 it.each(sizes)('$what: at most $budgetKiB KiB gzipped', ({ kiB, budgetKiB }) => {
   expect(kiB).toBeGreaterThan(0);
@@ -26,6 +26,26 @@ it('a page does not wait for what only some pages need', () => {
   ]);
   for (const name of ['hash-wasm', '@noble/hashes', 'idb', 'src/testing', 'src/react']) {
     expect(Object.keys(core.parts).filter((part) => part.startsWith(name))).toEqual([]);
+  }
+});
+
+it.each([
+  ['s3PresignedAdapter', 'src/transports/s3-presigned-multipart.ts'],
+  ['s3TemporaryCredentialsAdapter', 'src/transports/s3-multipart-requests.ts'],
+])('a page does not wait for what %s needs for large files only', (name, late) => {
+  const { files = [], lazyKiB = {} } = adapters[name] ?? {};
+  expect(Object.keys(lazyKiB)).toContain(late);
+  expect(files).toContain('src/transports/s3-late-multipart.ts');
+  for (const file of [late, 'src/transports/s3-multipart.ts', 'src/transports/resume-tokens.ts']) {
+    expect(files).not.toContain(file);
+  }
+});
+
+it('each further adapter keeps its goal', () => {
+  const further = BUDGETS.filter(({ aloneBudgetKiB }) => aloneBudgetKiB !== undefined);
+  expect(further).toHaveLength(Object.keys(adapters).length);
+  for (const { what, budgetKiB, goalKiB } of further) {
+    expect(budgetKiB, what).toBeLessThanOrEqual(goalKiB ?? 0);
   }
 });
 

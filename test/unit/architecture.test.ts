@@ -69,7 +69,6 @@ const OWNERS: Record<string, string> = {
   'p-queue': 'src/core/lane.ts',
   tinyqueue: 'src/core/row-queue.ts',
   ky: 'src/transports/api-client.ts',
-  aws4fetch: 'src/transports/s3-signer.ts',
   'hash-wasm': 'src/hashing/sha256-wasm.ts',
   '@noble/hashes': 'src/hashing/sha256-js.ts',
   idb: 'src/storage/indexed-db-database.ts',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { systemRuntime } from '../../src/runtime/runtime.ts';
-import { createResumeTokens, type TokenStorage } from '../../src/transports/resume-tokens.ts';
+import { createResumeTokens } from '../../src/transports/resume-tokens.ts';
+import type { TokenStorage } from '../../src/transports/token-storage.ts';
 
 const schema = z.object({ location: z.string() });
 const DAY_MS = 24 * 60 * 60_000;
@@ -30,7 +31,8 @@ function tokensOn(
 ) {
   const { nowMs = Date.now, max = 3 } = options;
   const runtime = { ...systemRuntime(), epochNow: nowMs };
-  return createResumeTokens({ name: 'tus', schema, runtime, storage, maxTokens: max });
+  const place = { storage, prefix: 'bulkhead:resume:tus:' };
+  return createResumeTokens({ place, schema, runtime, maxTokens: max });
 }
 
 describe('resume tokens', () => {
@@ -47,7 +49,8 @@ describe('resume tokens', () => {
     const { storage } = storageOf();
     tokensOn(storage).set('a', { location: 'x' });
     const runtime = systemRuntime();
-    expect(createResumeTokens({ name: 's3', schema, runtime, storage }).get('a')).toBeUndefined();
+    const place = { storage, prefix: 'bulkhead:resume:s3:' };
+    expect(createResumeTokens({ place, schema, runtime }).get('a')).toBeUndefined();
   });
 
   it('are bounded: the oldest goes, and what others keep stays', () => {
