@@ -123,6 +123,8 @@ export class MultipartUploads {
       await calls.complete(token, complete, signal);
     } catch (cause) {
       const error = toUploadError(cause);
+      // What is refused for good would be refused again: another try begins anew.
+      if (error.action === 'permanent') await this.#discard(token);
       // It may be complete by now. Whoever tries again finds all parts there, or the upload gone.
       if (error.kind !== 'network' && !this.#isGone(error)) throw error;
       if (this.#isGone(error)) this.#tokens.remove(key);
@@ -136,17 +138,25 @@ export class MultipartUploads {
     const { calls, limits } = this.#options;
     const key = credential.pathname;
     const known = this.#tokens.get(key);
-    if (known && known.checksum === upload.checksum) {
+    if (known && known.checksum !== upload.checksum) await this.#discard(known);
+    else if (known) {
       const storedParts = await this.#list(known, signal);
       if (storedParts) return { token: known, storedParts };
+      this.#tokens.remove(key);
     }
-    if (known) this.#tokens.remove(key);
     const { goodputBytesPerSecond } = this.#pool;
     const partSizeBytes = choosePartSize({ fileBytes: body.size, limits, goodputBytesPerSecond });
     const { uploadId } = await calls.create(upload, key, signal);
     const token = { key, uploadId, partSizeBytes, checksum: upload.checksum };
     this.#tokens.set(key, token);
     return { token, storedParts: [] };
+  }
+
+  /** What is of no use any more must not stay in the store; if it has to, that keeps no file from being sent. */
+  async #discard(token: Token): Promise<void> {
+    this.#tokens.remove(token.key);
+    const { calls, runtime } = this.#options;
+    await calls.abort(token).catch((error: unknown) => runtime.reportError(error));
   }
 
   async #list(open: OpenMultipart, signal: AbortSignal): Promise<StoredPart[] | undefined> {

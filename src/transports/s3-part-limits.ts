@@ -10,10 +10,13 @@ export const S3_PART_LIMITS: MultipartLimits = {
   maxParts: 10_000,
 };
 /** What an option says of another store. */
-export const partLimitsSchema = z.strictObject({
-  minPartBytes: positiveInt,
-  maxPartBytes: positiveInt,
-  maxParts: positiveInt,
-});
+export const partLimitsSchema = z
+  .strictObject({ minPartBytes: positiveInt, maxPartBytes: positiveInt, maxParts: positiveInt })
+  .check(
+    z.refine(
+      ({ minPartBytes, maxPartBytes }) => minPartBytes <= maxPartBytes,
+      'expected minPartBytes of at most maxPartBytes',
+    ),
+  );
 /** Smaller files go in one PUT: two more requests would cost more than they save. */
 export const MULTIPART_FROM_BYTES = 16 * MIB;

@@ -27,6 +27,11 @@ export interface S3Call {
   readonly bodyChecksum?: string;
 }
 
+/** Keys that expired are 400 to S3. A HEAD that is refused has no body that says why. */
+function refusesKeys({ status, code }: UploadError): boolean {
+  return status === 403 || code === 'url_expired' || (status === 400 && code === 'store_refused');
+}
+
 /** Requests of S3's REST API, signed in the page: what a file in one PUT needs. */
 export class S3Requests {
   readonly target: S3Target;
@@ -49,7 +54,7 @@ export class S3Requests {
     try {
       return await work(held);
     } catch (error) {
-      if (!(error instanceof UploadError) || error.status !== 403) throw error;
+      if (!(error instanceof UploadError) || !refusesKeys(error)) throw error;
       return work(await keys.after(held));
     }
   }

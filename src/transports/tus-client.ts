@@ -1,3 +1,4 @@
+import { OptionError } from '../errors/option-error.ts';
 import { UploadError } from '../errors/upload-error.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type Answer, type AnswerRequest, fetchOk } from './fetch-answer.ts';
@@ -34,7 +35,7 @@ export class TusClient {
   readonly #runtime: Runtime;
 
   constructor(endpoint: string, headers: HeadersOption, runtime: Runtime) {
-    this.#endpoint = new URL(endpoint, globalThis.location?.href).href;
+    this.#endpoint = urlOf(endpoint);
     this.#headers = headers;
     this.#runtime = runtime;
   }
@@ -134,4 +135,12 @@ function offsetOf(answer: {
 /** Of the text's UTF-8. */
 function toBase64(text: string): string {
   return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
+function urlOf(endpoint: string): string {
+  try {
+    return new URL(endpoint, globalThis.location?.href).href;
+  } catch {
+    throw new OptionError('tusAdapter.endpoint', `expected a URL, found "${endpoint}"`);
+  }
 }
