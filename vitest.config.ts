@@ -144,6 +144,8 @@ const webkitProject = {
       screenshotFailures: false,
       provider: webkitGtk(),
       commands: { bringToFront },
+      // No test mocks a module; else Vitest would let nothing run beside a provider that cannot intercept.
+      importMapMocks: true,
       instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
     },
   },
