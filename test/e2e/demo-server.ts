@@ -74,6 +74,7 @@ export class DemoServer {
       return new DemoServer(child, dir, printed, await ready);
     } catch (error) {
       child.kill('SIGKILL');
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
       throw error;
     }
   }
