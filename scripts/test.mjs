@@ -89,7 +89,7 @@ async function command(name, args) {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/** A whole run starts the S3 server once: each start takes 10 s of a processor, and seven would want one. */
+/** A whole run starts the S3 server once: a start takes 5 s of a processor, and seven would want one. */
 async function vitest(filters) {
   if (filters.length > 0) return vitestWithRetry(filters);
   // What keeps it from starting is told by the tests that need it.
