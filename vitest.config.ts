@@ -144,6 +144,8 @@ const webkitProject = {
       screenshotFailures: false,
       provider: webkitGtk(),
       commands: { bringToFront },
+      // No test mocks a module; else Vitest would let nothing run beside a provider that cannot intercept.
+      importMapMocks: true,
       instances: [{ browser: 'webkitgtk' as const, name: 'webkit' }],
     },
   },
@@ -237,7 +239,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          globalSetup: ['test/e2e/build-setup.ts'],
+          globalSetup: ['test/e2e/build-setup.ts', 'test/support/template-folder.ts'],
           // After the others, which would take the processor from browsers that are killed and timed.
           sequence: { groupOrder: 1 },
           // Each has a browser, and two files run at a time.

@@ -6,11 +6,12 @@
  * own files are unpacked from Debian 13's packages into a folder of the project, and only what they need
  * is installed.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { findExecutable } from './find-executable.mjs';
 import { freePort, ServiceError } from './services.mjs';
 import { SWIFT_SERVERS, serverConf, swiftConf } from './swift-conf.mjs';
@@ -41,6 +42,19 @@ utils.set_swift_dir(folder)
 sys.argv = [module, conf]
 sys.exit(importlib.import_module(module).main())
 `;
+/** One device and one replica each, as swift-ring-builder makes them: nine of its processes take 4 s. */
+const RINGS = `
+import os, sys
+from swift.common.ring import RingBuilder
+folder, *rings = sys.argv[1:]
+for name, port in zip(rings[::2], rings[1::2]):
+    builder = RingBuilder(4, 1, 1)
+    place = {'region': 1, 'zone': 1, 'ip': '127.0.0.1', 'port': int(port), 'device': 'd1'}
+    replication = {'replication_ip': '127.0.0.1', 'replication_port': int(port)}
+    builder.add_dev({**place, **replication, 'weight': 1.0, 'meta': ''})
+    builder.rebalance()
+    builder.get_ring().save(os.path.join(folder, name + '.ring.gz'))
+`;
 const START_MS = 60_000;
 const USER = 'test:tester';
 const PASSWORD = 'testing';
@@ -50,13 +64,22 @@ const ADVICE =
   'BULKHEAD_TEST_S3=https://ACCESS_KEY:SECRET_KEY@host:port?region=us-east-1';
 
 /**
- * `BULKHEAD_TEST_S3` (a URL with access key and secret key as its user and password, and `region` in its
- * query), or a Swift of our own.
+ * `BULKHEAD_TEST_S3` (a URL with access key and secret key as its user and password; in its query `region`, and
+ * `kind=swift` where it is one), or a Swift of our own.
  */
 export async function findOrStartS3() {
   const given = process.env.BULKHEAD_TEST_S3;
-  if (given) return { ...parseS3Url(given), isSwift: false, stop: async () => {} };
+  if (given) return { ...parseS3Url(given), stop: async () => {} };
   return startSwift();
+}
+
+/** What `BULKHEAD_TEST_S3` must be for others to use this one. */
+export function s3Url({ endpoint, region, accessKeyId, secretAccessKey, isSwift }) {
+  const url = new URL(endpoint);
+  url.username = encodeURIComponent(accessKeyId);
+  url.password = encodeURIComponent(secretAccessKey);
+  url.search = new URLSearchParams({ region, ...(isSwift ? { kind: 'swift' } : {}) });
+  return url.href;
 }
 
 /** @throws {ServiceError} naming what the URL lacks. */
@@ -72,6 +95,7 @@ export function parseS3Url(text) {
     region: url.searchParams.get('region') ?? 'us-east-1',
     accessKeyId: decodeURIComponent(url.username),
     secretAccessKey: decodeURIComponent(url.password),
+    isSwift: url.searchParams.get('kind') === 'swift',
   };
 }
 
@@ -212,7 +236,7 @@ async function startSwift() {
     };
     mkdirSync(path.join(dir, 'devices', 'd1'), { recursive: true });
     writeFileSync(path.join(dir, 'swift.conf'), swiftConf());
-    for (const name of SWIFT_SERVERS) makeRing(dir, name, ports[name], env);
+    await makeRings(dir, ports, env);
     for (const name of [...SWIFT_SERVERS, 'proxy']) {
       const conf = serverConf(name, { dir, ports, username, user: USER, password: PASSWORD });
       writeFileSync(path.join(dir, `${name}.conf`), conf);
@@ -242,23 +266,12 @@ async function startSwift() {
   }
 }
 
-/** One device, one replica. */
-function makeRing(dir, name, port, env) {
-  const builder = path.join(dir, `${name}.builder`);
-  const commands = [
-    ['create', '4', '1', '1'],
-    ['add', `r1z1-127.0.0.1:${port}/d1`, '1'],
-    ['rebalance'],
-  ];
-  for (const [command, ...args] of commands) {
-    const made = spawnSync('swift-ring-builder', [builder, command, ...args], {
-      env,
-      encoding: 'utf8',
-    });
-    if (made.status !== 0) {
-      const output = `${made.stdout}${made.stderr}${made.error?.message ?? ''}`;
-      throw new ServiceError(`swift-ring-builder ${command} failed: ${output}`);
-    }
+async function makeRings(dir, ports, env) {
+  const rings = SWIFT_SERVERS.flatMap((name) => [name, String(ports[name])]);
+  try {
+    await promisify(execFile)(PYTHON, ['-c', RINGS, dir, ...rings], { env });
+  } catch (error) {
+    throw new ServiceError(`Swift's rings could not be made: ${error.stderr || error.message}`);
   }
 }
 

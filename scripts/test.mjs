@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BuildError, build } from './build.mjs';
+import { findOrStartS3, s3Url } from './swift.mjs';
 import { countsOf, filesWithFailures, MOST_FILES_AGAIN, secondTry } from './vitest-report.mjs';
 import { findWebKit, WEBKIT_LEFT_OUT } from './webkit.mjs';
 
@@ -88,11 +89,24 @@ async function command(name, args) {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
+/** A whole run starts the S3 server once: a start takes 5 s of a processor, and seven would want one. */
+async function vitest(filters) {
+  if (filters.length > 0) return vitestWithRetry(filters);
+  // What keeps it from starting is told by the tests that need it.
+  const s3 = await findOrStartS3().catch(() => undefined);
+  if (s3) process.env.BULKHEAD_TEST_S3 = s3Url(s3);
+  try {
+    return await vitestWithRetry(filters);
+  } finally {
+    await s3?.stop();
+  }
+}
+
 /**
  * In a whole run, files with a failed test are run once more by themselves, as a full machine may be
  * all that was wrong. What passes then is counted and named: it wants to be looked into.
  */
-async function vitest(filters) {
+async function vitestWithRetry(filters) {
   const first = await vitestOnce(filters);
   const files = filters.length === 0 ? filesWithFailures(first.report, root) : [];
   if (files.length === 0 || files.length > MOST_FILES_AGAIN || isInterrupted) return first.counts;

@@ -16,8 +16,11 @@ import { sha256 } from './fixtures/test-server.ts';
 
 describeBlobStore('S3', s3Capabilities(), () => createBucket());
 
-describeBlobStore('S3, by forms', { ...s3Capabilities(), createOnly: false }, () =>
-  createBucket({ formsUpToBytes: 1024 * 1024, createOnly: false }),
+describeBlobStore(
+  'S3, by forms',
+  { ...s3Capabilities(), createOnly: false },
+  () => createBucket({ formsUpToBytes: 1024 * 1024, createOnly: false }),
+  { hasOwnPages: false },
 );
 
 describe('S3', () => {

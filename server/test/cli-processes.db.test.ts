@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { fastFolder } from '../../test/support/fast-folder.ts';
 import { createPostgresDatabase, ENGINE } from './fixtures/databases.ts';
 import { copyEmbedded } from './fixtures/embedded-copies.ts';
 import { photo } from './fixtures/images.ts';
@@ -18,7 +19,7 @@ const SECRET = 'a-secret-of-all-processes-of-32-bytes';
 let dir: string;
 const children = new Set<ChildProcess>();
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'bulkhead-cli-'));
+  dir = await mkdtemp(join(await fastFolder(), 'bulkhead-cli-'));
 });
 afterAll(async () => {
   // Only after a failure is one left.

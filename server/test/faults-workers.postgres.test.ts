@@ -3,46 +3,33 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { describe, expect, inject, it, type TestContext, vi } from 'vitest';
 import type { Database } from '../src/database/schema.ts';
 import { finalizeUpload } from './fixtures/assets.ts';
 import { createPostgresDatabase } from './fixtures/databases.ts';
 import { photo } from './fixtures/images.ts';
 import { openPostgresBench } from './fixtures/postgres-bench.ts';
 import { startTcpProxy } from './fixtures/tcp-proxy.ts';
-import { spawnWorker, type WorkerChild } from './fixtures/worker-child.ts';
+import { spawnWorker } from './fixtures/worker-child.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
 const IMAGES = 16;
-type Bench = Awaited<ReturnType<typeof openPostgresBench>>;
+/** A database, a folder of objects and a server's own workers, for one test. */
+async function setUp({ onTestFinished }: TestContext) {
+  const { url, drop } = await createPostgresDatabase();
+  onTestFinished(drop);
+  const dir = await mkdtemp(join(tmpdir(), 'bulkhead-faults-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const bench = await openPostgresBench(url, dir);
+  onTestFinished(() => bench.close());
 
-describe('worker processes on one PostgreSQL database', () => {
-  let url: string;
-  let drop: () => Promise<void>;
-  let dir: string;
-  let bench: Bench;
-  let children: WorkerChild[];
-
-  beforeEach(async () => {
-    ({ url, drop } = await createPostgresDatabase());
-    dir = await mkdtemp(join(tmpdir(), 'bulkhead-faults-'));
-    bench = await openPostgresBench(url, dir);
-    children = [];
-  });
-  afterEach(async () => {
-    for (const child of children) {
+  const spawnOne = (databaseUrl: string, fate?: Parameters<typeof spawnWorker>[2]) => {
+    const child = spawnWorker(databaseUrl, dir, fate);
+    onTestFinished(async () => {
       if (child.process.exitCode === null) child.process.kill('SIGKILL');
       await child.ended();
-    }
-    await bench.close();
-    await drop();
-    await rm(dir, { recursive: true, force: true });
-  });
-
-  const spawnOne = (...args: Parameters<typeof spawnWorker>) => {
-    const child = spawnWorker(...args);
-    children.push(child);
+    });
     return child;
   };
 
@@ -81,9 +68,15 @@ describe('worker processes on one PostgreSQL database', () => {
     );
   }
 
-  it('61: takes over what a process held that was killed, within a minute, and repeats nothing', async () => {
+  return { url, dir, bench, spawnOne, upload, untilDone, expectEachOnce };
+}
+
+// They wait for leases, and for a database that is away, more than they work.
+describe.concurrent('worker processes on one PostgreSQL database', () => {
+  it('61: takes over what a process held that was killed, within a minute, and repeats nothing', async (context) => {
+    const { url, bench, spawnOne, upload, untilDone, expectEachOnce } = await setUp(context);
     await upload();
-    const victim = spawnOne(url, dir, { signal: 'SIGKILL', atWrite: 2 * IMAGES - 7 });
+    const victim = spawnOne(url, { signal: 'SIGKILL', atWrite: 2 * IMAGES - 7 });
     expect(await victim.ended()).toBe('SIGKILL');
     const before = await bench.db
       .selectFrom('assets')
@@ -94,7 +87,7 @@ describe('worker processes on one PostgreSQL database', () => {
     expect(done.length).toBeLessThan(IMAGES);
 
     const killedAtMs = performance.now();
-    const heir = spawnOne(url, dir);
+    const heir = spawnOne(url);
     await untilDone(60_000);
     // The lease is 10 s.
     expect(performance.now() - killedAtMs).toBeLessThan(30_000);
@@ -102,10 +95,11 @@ describe('worker processes on one PostgreSQL database', () => {
     expect(await heir.stop()).toBe(0);
   });
 
-  it('62: refuses what a process commits that was stopped beyond its lease', async () => {
+  it('62: refuses what a process commits that was stopped beyond its lease', async (context) => {
+    const { url, dir, bench, spawnOne, upload, untilDone, expectEachOnce } = await setUp(context);
     await upload();
     // A stopped process answers nothing, not even a lock that it holds: the write is before that.
-    const late = spawnOne(url, dir, { signal: 'SIGSTOP', atWrite: 5 });
+    const late = spawnOne(url, { signal: 'SIGSTOP', atWrite: 5 });
     await vi.waitFor(async () => expect(await late.state()).toBe('T'), 20_000);
     await bench.workers.start();
     await untilDone(40_000);
@@ -127,14 +121,15 @@ describe('worker processes on one PostgreSQL database', () => {
     await expectEachOnce();
   });
 
-  it('63: goes on after all its connections were ended, and after a database that was away until every wait was at its longest', async () => {
+  it('63: goes on after all its connections were ended, and after a database that was away until every wait was at its longest', async (context) => {
+    const { url, bench, spawnOne, upload, untilDone, expectEachOnce } = await setUp(context);
     const { hostname, port } = new URL(url);
     const proxy = await startTcpProxy({ host: hostname, port: Number(port || 5432) });
     try {
       const through = new URL(url);
       through.host = `127.0.0.1:${proxy.port}`;
       await upload(40);
-      const worker = spawnOne(through.href, dir);
+      const worker = spawnOne(through.href);
       const processed = async () => {
         const rows = await bench.db
           .selectFrom('assets')
@@ -177,11 +172,12 @@ describe('worker processes on one PostgreSQL database', () => {
     }
   });
 
-  it('says what is wrong and ends when no database can be reached at its start', async () => {
+  it('says what is wrong and ends when no database can be reached at its start', async (context) => {
+    const { spawnOne } = await setUp(context);
     const away = new URL(inject('postgresUrl'));
     away.port = '1';
     away.password = 'sesame';
-    const worker = spawnOne(away.href, dir);
+    const worker = spawnOne(away.href);
     expect(await worker.ended()).toBe(1);
     expect(worker.stderr()).toMatch(
       /DatabaseError: The database cannot be reached: .*DATABASE_URL/,

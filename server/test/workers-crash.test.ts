@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
+import { fastFolder } from '../../test/support/fast-folder.ts';
 import { finalizeUpload } from './fixtures/assets.ts';
 import { copyEmbedded } from './fixtures/embedded-copies.ts';
 import { photo } from './fixtures/images.ts';
@@ -13,7 +13,7 @@ const IMAGES = 30;
 let dir: string;
 const children = new Set<ChildProcess>();
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'bulkhead-crash-'));
+  dir = await mkdtemp(join(await fastFolder(), 'bulkhead-crash-'));
 });
 afterEach(async () => {
   // Only after a failure is one left.

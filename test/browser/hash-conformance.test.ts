@@ -58,13 +58,15 @@ if (thisEngine() !== 'webkit')
     hasher.dispose();
   });
 
-describe('a file of more than 2 GB', () => {
-  it('is hashed in a worker, in slices', { timeout: 180_000 }, async () => {
-    const hasher = defaultHasher();
-    // head -c 2200000000 /dev/zero | sha256sum
-    const digest = await hasher.hash(zeros(2_200_000_000), new AbortController().signal);
-    expect(digest).toBe(DIGEST_OF_ZEROS);
-    expect(hasher.mode).toMatchObject({ slices: 'wasm', worker: 'running', workersLost: 0 });
-    hasher.dispose();
+// Chromium hashes one that is on the disk, end to end: test/e2e/hash-large.test.ts.
+if (thisEngine() !== 'chromium')
+  describe('a file of more than 2 GB', () => {
+    it('is hashed in a worker, in slices', { timeout: 180_000 }, async () => {
+      const hasher = defaultHasher();
+      // head -c 2200000000 /dev/zero | sha256sum
+      const digest = await hasher.hash(zeros(2_200_000_000), new AbortController().signal);
+      expect(digest).toBe(DIGEST_OF_ZEROS);
+      expect(hasher.mode).toMatchObject({ slices: 'wasm', worker: 'running', workersLost: 0 });
+      hasher.dispose();
+    });
   });
-});

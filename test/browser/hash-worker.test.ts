@@ -26,8 +26,8 @@ const { signal } = new AbortController();
 const MEGABYTE = 1024 * 1024;
 /** Nothing is given up because a busy machine takes its time: workers have 100 s to start. */
 const PATIENT = 1 / 20;
-/** Silence and idleness of 30 s are found in 3. */
-const HURRIED = 10;
+/** Silence and idleness of 30 s are found in 1.5. */
+const HURRIED = 20;
 /** For what a busy machine does in its own time. */
 const SOON = { timeout: 20_000 };
 

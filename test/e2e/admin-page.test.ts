@@ -8,17 +8,17 @@ import {
   type EmbeddedDatabase,
   type Listening,
   listen,
-  openEmbeddedDatabase,
   type Queue,
   silentLogger,
 } from '@bulkhead/server';
 import { sql } from 'kysely';
 import type { Browser, Page } from 'playwright';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   createWorkerRegistry,
   type WorkerRegistry,
 } from '../../server/src/jobs/worker-registry.ts';
+import { openEmbeddedCopy } from '../../server/test/fixtures/embedded-copies.ts';
 import { launchBrowser } from './demo-browser.ts';
 
 const TOKEN = 'an-operator-token-of-more-than-32-characters';
@@ -35,7 +35,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-admin-'));
-  database = await openEmbeddedDatabase('memory');
+  database = await openEmbeddedCopy(inject('templateFolder'));
   queue = createPgBossQueue({ database, logger: silentLogger });
   await queue.start();
   const store = await createFileSystemStore({

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Asset } from 'bulkhead/protocol';
 import type { Browser } from 'playwright';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type BadFile, MAX_FILE_BYTES, ODD_NAMES, writeBadFiles } from './bad-input-files.ts';
 import {
   type DemoPage,
@@ -31,7 +31,10 @@ beforeAll(async () => {
   bad = await writeBadFiles(dir);
   const good = await writePhotos(dir, [...PLAIN_NAMES, ...ODD_NAMES.map(({ name }) => name)]);
   [server, browser] = await Promise.all([
-    DemoServer.start({ env: { BULKHEAD_MAX_FILE_BYTES: String(MAX_FILE_BYTES) } }),
+    DemoServer.start({
+      env: { BULKHEAD_MAX_FILE_BYTES: String(MAX_FILE_BYTES) },
+      templateFolder: inject('templateFolder'),
+    }),
     launchBrowser(),
   ]);
   demo = await openDemo(browser, server.pageUrl);

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { copyEmbedded } from '../../server/test/fixtures/embedded-copies.ts';
+import { fastFolder } from '../support/fast-folder.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const READY =
@@ -38,11 +39,13 @@ export class DemoServer {
     this.storeUrl = urls.store;
   }
 
-  /** Starts on `dir`, or on a new directory. */
+  /** Starts on `dir`, or on a new directory; with `templateFolder` there is an empty database in it already. */
   static async start(
-    options: { dir?: string; env?: Record<string, string> } = {},
+    options: { dir?: string; env?: Record<string, string>; templateFolder?: string } = {},
   ): Promise<DemoServer> {
-    const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'bulkhead-demo-')));
+    const dir = options.dir ?? (await mkdtemp(path.join(await fastFolder(), 'bulkhead-demo-')));
+    const { templateFolder } = options;
+    if (templateFolder) await copyEmbedded(templateFolder, path.join(dir, 'database'));
     const child = spawn(process.execPath, ['examples/demo/server.ts'], {
       cwd: ROOT,
       env: { ...process.env, PORT: '0', STORE_PORT: '0', BULKHEAD_DIR: dir, ...options.env },
@@ -71,6 +74,7 @@ export class DemoServer {
       return new DemoServer(child, dir, printed, await ready);
     } catch (error) {
       child.kill('SIGKILL');
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
       throw error;
     }
   }

@@ -6,6 +6,7 @@ let example: Example;
 beforeAll(async () => {
   example = await Example.start('nextjs', {
     env: { NEXT_PUBLIC_DIRECT_UPLOADS_PERCENT: '50' },
+    hasDatabase: true,
   });
 });
 afterAll(() => example?.stop());

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Browser, Page } from 'playwright';
+import { inject } from 'vitest';
+import { copyEmbedded } from '../../server/test/fixtures/embedded-copies.ts';
+import { fastFolder } from '../support/fast-folder.ts';
 import { launchBrowser } from './demo-browser.ts';
 import { writePhotos } from './demo-photos.ts';
 
@@ -16,6 +18,8 @@ export interface ExampleOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** An origin that the page names, and where its requests go instead. */
   readonly redirect?: { readonly from: string; readonly to: string } | undefined;
+  /** Whether its server finds an empty database; to make one takes 5 s of a processor. Default false. */
+  readonly hasDatabase?: boolean;
 }
 
 interface ExampleParts {
@@ -43,8 +47,12 @@ export class Example {
     this.#redirect = parts.redirect;
   }
 
-  static async start(name: string, { env = {}, redirect }: ExampleOptions = {}): Promise<Example> {
-    const dir = await mkdtemp(path.join(tmpdir(), 'bulkhead-example-'));
+  static async start(name: string, options: ExampleOptions = {}): Promise<Example> {
+    const { env = {}, redirect, hasDatabase = false } = options;
+    const dir = await mkdtemp(path.join(await fastFolder(), 'bulkhead-example-'));
+    if (hasDatabase) {
+      await copyEmbedded(inject('templateFolder'), path.join(dir, 'data', 'database'));
+    }
     const child = spawn(process.execPath, ['scripts/example.mjs', name], {
       cwd: ROOT,
       env: { ...process.env, PORT: '0', BULKHEAD_DIR: path.join(dir, 'data'), ...env },

@@ -4,7 +4,7 @@ import { Example } from './example-runner.ts';
 let example: Example;
 
 beforeAll(async () => {
-  example = await Example.start('script-tag');
+  example = await Example.start('script-tag', { hasDatabase: true });
 });
 afterAll(() => example?.stop());
 

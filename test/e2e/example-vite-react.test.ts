@@ -4,7 +4,7 @@ import { Example } from './example-runner.ts';
 let example: Example;
 
 beforeAll(async () => {
-  example = await Example.start('vite-react');
+  example = await Example.start('vite-react', { hasDatabase: true });
 });
 afterAll(() => example?.stop());
 

@@ -1,7 +1,7 @@
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import type { Page } from 'playwright';
-import { describe, it, type TestContext } from 'vitest';
-import { ENGINES, Engine, type EngineName } from '../support/engines.ts';
+import { afterAll, beforeAll, describe, it, type TestContext } from 'vitest';
+import { ENGINES, Engine } from '../support/engines.ts';
 import { ResumeSite } from './resume-site.ts';
 
 /** What is done to a file on the disk, and how its upload ends. */
@@ -20,12 +20,12 @@ const FILES = 3;
 /** More than a browser and the kernel have read ahead when a PUT begins. */
 const FILE_BYTES = 16_000_000;
 
-async function setUp(name: EngineName, { onTestFinished }: TestContext) {
+/** A site of its own, and so an origin with data of its own, in the browser of all. */
+async function setUp(engine: Engine, { onTestFinished }: TestContext) {
   const site = await ResumeSite.start(FILES, FILE_BYTES);
   onTestFinished(() => site.close());
-  const engine = await Engine.create(name);
-  onTestFinished(() => engine.close());
   const page = await engine.open(site.url);
+  onTestFinished(() => page.close());
   return { site, page };
 }
 
@@ -50,9 +50,15 @@ const others = ['photo-0001.jpg', 'photo-0002.jpg'];
 
 // They wait more than they work.
 describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000 }, (name) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await Engine.create(name);
+  });
+  afterAll(() => engine?.close());
+
   it.for(CHANGES)('that is %s while it is sent ends in words', async ([, deed, code], context) => {
     const { expect } = context;
-    const { site, page } = await setUp(name, context);
+    const { site, page } = await setUp(engine, context);
     const match = { route: 'put', filename: 'photo-0000.jpg' } as const;
     await site.backend.plan([{ match, do: { trickleBytesPerSecond: 2_000_000 } }]);
     await page.evaluate(() => window.start());
@@ -68,7 +74,7 @@ describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000
 
   it.for(DEEDS)('that is %s after it was hashed ends in words', async ([, deed, code], context) => {
     const { expect } = context;
-    const { site, page } = await setUp(name, context);
+    const { site, page } = await setUp(engine, context);
     await site.backend.plan([{ match: { route: 'credentials' }, do: { delayMs: 1_000 } }]);
     await page.evaluate(() => window.start());
     await page.setInputFiles('#files', [...site.files]);
@@ -83,7 +89,7 @@ describe.concurrent.each(ENGINES)('a file on the disk, in %s', { timeout: 90_000
 
   it('that changed before it was hashed is uploaded when it is added again', async (context) => {
     const { expect } = context;
-    const { site, page } = await setUp(name, context);
+    const { site, page } = await setUp(engine, context);
     await page.evaluate(() => window.start({ autoStart: false }));
     await page.setInputFiles('#files', [...site.files]);
     await expect.poll(async () => (await first(page)).status).toBe('queued');

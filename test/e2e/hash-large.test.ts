@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Engine } from '../support/engines.ts';
 import { ResumeSite } from './resume-site.ts';
 
 /** More than a signed 32-bit number of bytes, and no whole number of slices. */
 const SIZE_BYTES = 2 ** 31 + 5_000_003;
+/** By sha256sum: to hash it here as well takes 5 s. */
+const DIGEST = '92f5f7f406e1705cf7635ed77449d4435aaa38801b5357d7c7df36d0785b9c9d';
 
 let dir: string;
 let file: string;
@@ -26,12 +25,14 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 it('hashes a file of more than 2 GB', async () => {
-  const expected = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 4 * 1024 * 1024 }), expected);
   const site = await ResumeSite.start(0, 0);
   const engine = await Engine.create('chromium');
   try {
     const page = await engine.open(site.url);
+    let workers = 0;
+    page.on('worker', () => {
+      workers += 1;
+    });
     await page.evaluate((maxFileSizeBytes) => {
       const hashed = new Promise((resolve) => {
         window.start({
@@ -52,7 +53,9 @@ it('hashes a file of more than 2 GB', async () => {
     }, SIZE_BYTES);
     await page.setInputFiles('#files', file);
     const checksum = await page.evaluate(() => (window as unknown as { hashed: unknown }).hashed);
-    expect(checksum).toBe(expected.digest('hex'));
+    expect(checksum).toBe(DIGEST);
+    // None was lost, and the page did not do it.
+    expect(workers).toBe(1);
   } finally {
     await engine.close();
     await site.close();

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ServiceError } from '../../scripts/services.mjs';
-import { ensureSwift, findOrStartS3, parseS3Url } from '../../scripts/swift.mjs';
+import { ensureSwift, findOrStartS3, parseS3Url, s3Url } from '../../scripts/swift.mjs';
 
 describe('the S3 server of the tests', () => {
   afterEach(() => vi.unstubAllEnvs());
@@ -11,8 +11,20 @@ describe('the S3 server of the tests', () => {
       region: 'auto',
       accessKeyId: 'key:id',
       secretAccessKey: 'se/cret',
+      isSwift: false,
     });
     expect(parseS3Url('http://a:b@127.0.0.1:9000').region).toBe('us-east-1');
+  });
+
+  it.each([true, false])('gives a URL that says the same (Swift: %s)', (isSwift) => {
+    const service = {
+      endpoint: 'http://127.0.0.1:9000',
+      region: 'us-east-1',
+      accessKeyId: 'test:tester',
+      secretAccessKey: 'a/secret+of%@',
+      isSwift,
+    };
+    expect(parseS3Url(s3Url(service))).toEqual(service);
   });
 
   it('refuses a URL without keys, without repeating it', () => {

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BrowserContext, chromium, firefox, type Page } from 'playwright';
 import { killBrowser } from '../../bench/load/kill-browser.ts';
 import { CHROMIUM_FLAGS, findChromium } from '../../scripts/chromium.mjs';
 import { findFirefox } from '../../scripts/firefox.mjs';
+import { fastFolder } from './fast-folder.ts';
 import { type FolderAnswer, flagsOf, writeFolderAnswer } from './folder-permission.ts';
 
 export type EngineName = 'chromium' | 'firefox';
@@ -14,7 +14,7 @@ export const ENGINES: readonly EngineName[] = ['chromium', 'firefox'];
 export class Engine {
   readonly #name: EngineName;
   readonly #profile: string;
-  #context: BrowserContext | undefined;
+  #context: Promise<BrowserContext> | undefined;
   #folderAnswer: FolderAnswer | undefined;
 
   private constructor(name: EngineName, profile: string) {
@@ -23,22 +23,24 @@ export class Engine {
   }
 
   static async create(name: EngineName): Promise<Engine> {
-    return new Engine(name, await mkdtemp(path.join(tmpdir(), `bulkhead-${name}-`)));
+    return new Engine(name, await mkdtemp(path.join(await fastFolder(), `bulkhead-${name}-`)));
   }
 
   /** Opens a page, in a new browser process when there is none. */
   async open(url: string): Promise<Page> {
-    this.#context ??= await this.#launch();
-    const page = await this.#context.newPage();
+    // Pages that are opened at the same time share one.
+    this.#context ??= this.#launch();
+    const page = await (await this.#context).newPage();
     await page.goto(url);
     return page;
   }
 
   /** SIGKILL to the whole browser, from one moment to the next. */
   async kill(): Promise<void> {
-    await killBrowser(this.#profile);
-    await this.#context?.close().catch(() => {});
+    const context = this.#context;
     this.#context = undefined;
+    await killBrowser(this.#profile);
+    await context?.then((killed) => killed.close()).catch(() => {});
   }
 
   /** What the person will say of a folder that a page kept, from the next start of Chromium on. */
@@ -49,8 +51,9 @@ export class Engine {
   }
 
   async close(): Promise<void> {
-    await this.#context?.close();
+    const context = this.#context;
     this.#context = undefined;
+    await context?.then((open) => open.close());
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 

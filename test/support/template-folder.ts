@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { fastFolder } from './fast-folder.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -11,7 +11,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'bulkhead-databases-'));
+  const folder = await mkdtemp(path.join(await fastFolder(), 'bulkhead-databases-'));
   project.provide('templateFolder', folder);
   return () => rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }

@@ -36,15 +36,20 @@ export function webkitGtk(): BrowserProviderOption {
 
 class WebKitProvider implements BrowserProvider {
   readonly name = 'webkitgtk';
-  /** A session of WebKitWebDriver has one page in front, and timers of the others sleep. */
-  readonly supportsParallelism = false;
-  #browser: Promise<WebKitBrowser> | undefined;
+  readonly supportsParallelism = true;
+  /**
+   * One for each page, by Vitest's session: one of WebKitWebDriver has one page in front, and timers of others
+   * in it sleep.
+   */
+  readonly #browsers = new Map<string, Promise<WebKitBrowser>>();
 
   constructor(project: TestProject) {
     project.browser?.registerCommand('__vitest_viewport', (_context, viewport) =>
       assertFits(viewport),
     );
-    project.browser?.registerCommand('__vitest_keyboard', (_context, text) => this.#press(text));
+    project.browser?.registerCommand('__vitest_keyboard', ({ sessionId }, text) =>
+      this.#press(sessionId, text),
+    );
     // No key is left down.
     project.browser?.registerCommand('__vitest_cleanup', () => {});
   }
@@ -53,27 +58,31 @@ class WebKitProvider implements BrowserProvider {
     return {};
   }
 
-  async openPage(_sessionId: string, url: string): Promise<void> {
-    this.#browser ??= WebKitBrowser.start();
-    const browser = await this.#browser;
-    await browser.goTo(url);
+  async openPage(sessionId: string, url: string): Promise<void> {
+    const browser = this.#browsers.get(sessionId) ?? WebKitBrowser.start();
+    this.#browsers.set(sessionId, browser);
+    await (await browser).goTo(url);
   }
 
-  async #press(text: string): Promise<{ unreleased: string[] }> {
+  async #press(sessionId: string, text: string): Promise<{ unreleased: string[] }> {
     const keys = parseKeyDef(text).map(({ keyDef, releasePrevious, releaseSelf, repeat }) => {
       const isPress = !releasePrevious && releaseSelf && repeat === 1;
       if (isPress && keyDef.key) return keyDef.key;
       throw new Error(`Keys are pressed and released here, not held: ${text}`);
     });
-    await (await this.#browser)?.press(keys);
+    await (await this.#browsers.get(sessionId))?.press(keys);
     return { unreleased: [] };
   }
 
   async close(): Promise<void> {
-    const browser = this.#browser;
-    this.#browser = undefined;
-    // That it did not start was told to whom wanted a page.
-    await (await browser?.catch(() => undefined))?.close();
+    const browsers = [...this.#browsers.values()];
+    this.#browsers.clear();
+    await Promise.all(
+      browsers.map(async (browser) => {
+        // That it did not start was told to whom wanted a page.
+        await (await browser.catch(() => undefined))?.close();
+      }),
+    );
   }
 }
 
