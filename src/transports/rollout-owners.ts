@@ -29,6 +29,8 @@ export class RolloutOwners {
 
   granted({ id, assetId }: Owned, way: Way): void {
     this.#granted.set(assetId, { id, way });
+    // It goes another way than it began.
+    if (this.begun(id)) this.begins(id, way);
   }
 
   /** Its bytes are about to leave the page. */

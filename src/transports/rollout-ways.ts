@@ -29,6 +29,8 @@ export class RolloutWays {
   readonly #options: RolloutWaysOptions;
   readonly #owners: RolloutOwners;
   readonly #health: DirectHealth;
+  /** A page that is out leaves the direct backend alone, but for uploads that are known to be its. */
+  readonly #ways: readonly Way[];
   #current: Way;
 
   constructor(options: RolloutWaysOptions) {
@@ -36,13 +38,13 @@ export class RolloutWays {
     this.#options = options;
     this.#owners = new RolloutOwners(`${direct.name}:${legacy.name}`, runtime);
     this.#health = new DirectHealth(direct);
+    this.#ways = home === 'direct' ? WAYS : ['legacy'];
     this.#current = home;
   }
 
   asAdapter(): UploadAdapter {
     const { direct, legacy, home } = this.#options;
-    // A page that is out leaves the direct backend alone, but for uploads that are its.
-    const ways = home === 'direct' ? [direct, legacy] : [legacy];
+    const ways = this.#ways.map((way) => this.#options[way]);
     const watcher = ways.find(({ watch }) => watch);
     const changer = ways.find(({ assetChanges }) => assetChanges);
     const retrier = ways.find(({ retryProcessing }) => retryProcessing);
@@ -114,9 +116,7 @@ export class RolloutWays {
     this.#owners.begins(upload.id, way);
     const sent = way === 'direct' ? this.#putDirect(request) : this.#options.legacy.put(request);
     const outcome = await sent;
-    if (typeof outcome === 'object') {
-      this.#owners.finalized({ id: upload.id, assetId: credential.assetId });
-    }
+    if (typeof outcome === 'object') this.#owners.finalized(idsOf(request));
     return outcome;
   }
 
@@ -149,7 +149,12 @@ export class RolloutWays {
     const items = request.items.filter(({ credential }) => this.#ownerOf(credential) === adapter);
     if (!adapter.putPack || items.length === 0) return request.items.map(refused);
     const outcomes = await adapter.putPack({ ...request, items });
-    return request.items.map((item) => outcomes[items.indexOf(item)] ?? refused());
+    return request.items.map((item) => {
+      const outcome = outcomes[items.indexOf(item)] ?? refused();
+      if (typeof outcome === 'object' && 'finalized' in outcome)
+        this.#owners.finalized(idsOf(item));
+      return outcome;
+    });
   }
 
   async #finalize(
@@ -158,9 +163,7 @@ export class RolloutWays {
   ): Promise<readonly FinalizeOutcome[]> {
     const outcomes = await this.#byOwner(items, async (own, way) => {
       if (way === undefined) return this.#finalizeUnknown(own, signal);
-      // Whose credentials this page does not ask for, its capabilities do not speak of either.
-      const isForeign = way === 'direct' && this.#options.home === 'legacy';
-      if (isForeign) return this.#finalizeFound(way, own, signal);
+      if (this.#isForeign(way)) return this.#finalizeFound(way, own, signal);
       return this.#options[way].finalize(own, signal);
     });
     for (const [at, item] of items.entries()) {
@@ -177,7 +180,7 @@ export class RolloutWays {
     signal: AbortSignal,
   ): Promise<readonly FinalizeOutcome[]> {
     const outcomes = new Map<FinalizeRequest, FinalizeOutcome>();
-    for (const way of this.#waysToAsk()) {
+    for (const way of this.#ways) {
       const missing = items.filter((item) => isMissing(outcomes.get(item)));
       const found = await this.#finalizeFound(way, missing, signal);
       for (const [at, item] of missing.entries()) outcomes.set(item, found[at] ?? notUploaded());
@@ -199,7 +202,7 @@ export class RolloutWays {
       return items.map((item) => outcomes[found.indexOf(item)] ?? notUploaded());
     } catch (cause) {
       // A backend that this page does not go by holds nobody up: the bytes go by the legacy way.
-      const mayPass = this.#options.home === 'direct' && this.#understood(cause).isRetryable;
+      const mayPass = !this.#isForeign(way) && this.#understood(cause).isRetryable;
       if (signal.aborted || mayPass) throw cause;
       return items.map(notUploaded);
     }
@@ -207,7 +210,7 @@ export class RolloutWays {
 
   async #head(items: readonly FinalizeRequest[], signal: AbortSignal): Promise<readonly boolean[]> {
     return this.#byOwner(items, async (own, way) => {
-      const ways = way === undefined ? this.#waysToAsk() : [way];
+      const ways = way === undefined ? this.#ways : [way];
       const answers = await Promise.all(ways.map((each) => this.#areThere(each, own, signal)));
       return own.map((_, at) => answers.some((there) => there[at]));
     });
@@ -251,7 +254,7 @@ export class RolloutWays {
       }
     };
     for (const way of WAYS) await ask(way, true);
-    if (this.#options.home === 'direct') for (const way of WAYS) await ask(way, false);
+    for (const way of this.#ways) await ask(way, false);
     return files.map((file) => answers.get(file) ?? { kind: 'unknown' });
   }
 
@@ -277,10 +280,9 @@ export class RolloutWays {
     return items.flatMap((item) => answers.get(item) ?? []);
   }
 
-  /** Of uploads that nobody is known to have granted. */
-  #waysToAsk(): readonly Way[] {
-    if (this.#options.home === 'legacy') return ['legacy'];
-    return this.#current === 'direct' ? WAYS : ['legacy', 'direct'];
+  /** On a page that is out: its capabilities do not speak of the direct adapter. */
+  #isForeign(way: Way): boolean {
+    return !this.#ways.includes(way);
   }
 
   #understood(cause: unknown): UploadError {
@@ -304,6 +306,10 @@ function reissue(): UploadError {
   const message = 'The direct way does not work on this page: the file goes by the legacy way.';
   return new UploadError('url_expired', message);
 }
+
+const idsOf = ({ upload, credential }: Pick<PutRequest, 'upload' | 'credential'>) => {
+  return { id: upload.id, assetId: credential.assetId };
+};
 
 const refused = () => ({ failed: reissue() });
 

@@ -13,7 +13,7 @@ import { RolloutWays } from './rollout-ways.ts';
 
 /** Why uploads went on by the legacy way. */
 export interface RolloutFallback {
-  readonly reason: FallbackReason;
+  readonly reason: 'blocked' | 'unsupported';
   readonly error: UploadError;
 }
 
@@ -55,7 +55,8 @@ export function rolloutShare(key: string): number {
 /**
  * Moves users from one backend to another, a share of them at a time. A page whose direct way is blocked or
  * not there, before a PUT of its came through, goes on by the legacy way until it is reloaded. Every upload
- * stays with the adapter that granted it, whatever becomes of the page or of `percent`.
+ * stays with the adapter that granted it, also after a reload and when `percent` has changed; where the browser
+ * keeps nothing, what neither adapter is seen to have is sent again.
  *
  * @throws OptionError at once, when an option is unknown or wrong
  */

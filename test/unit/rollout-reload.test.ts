@@ -3,7 +3,7 @@ import { UploadError } from '../../src/errors/upload-error.ts';
 import type { UploadAdapter } from '../../src/transports/adapter.ts';
 import type { AdapterDefinition } from '../../src/transports/define-adapter.ts';
 import { memoryStorage } from '../support/memory-storage.ts';
-import { adapterOf, fileOf, put, rollout, signal } from '../support/rollout-world.ts';
+import { adapterOf, fileOf, grant, put, rollout, signal } from '../support/rollout-world.ts';
 
 const VERIFYING = { capabilities: { verifiesAtFinalize: true } } as const;
 const GONE = new UploadError('store_refused', 'No such thing.', { status: 404 });
@@ -96,6 +96,20 @@ describe('an upload of a rollout, after a reload', () => {
     expect(items.size).toBe(0);
   });
 
+  it('stays with the way that it was granted last, though it went in a pack', async () => {
+    await put(pageOf(0).adapter, '1');
+    const pack = { maxFiles: 9, maxBytes: 9, maxFileBytes: 9 };
+    const packing: Partial<AdapterDefinition> = {
+      capabilities: { pack },
+      putPack: async (request) => request.items.map(() => 'stored'),
+    };
+    const { adapter } = pageOf(100, packing, {});
+    const upload = fileOf('1');
+    const item = { upload, credential: await grant(adapter, upload), body: new Blob(['abc']) };
+    await adapter.putPack?.({ items: [item], signal, onProgress: () => {} });
+    expect(await finalize(pageOf(100).adapter, 'direct-1')).toEqual(['direct-1']);
+  });
+
   it('is reconciled with the way that it went', async () => {
     await put(pageOf(0).adapter, '1');
     const found = (name: string): Partial<AdapterDefinition> => ({
@@ -143,9 +157,12 @@ describe('an upload of a rollout of which nothing is known', () => {
     expect(told).toEqual(['direct-2']);
   });
 
-  it('waits where a way that may have it cannot be asked just now', async () => {
-    const error = new UploadError('unavailable', 'Soon.');
-    const { adapter } = pageOf(100, { ...VERIFYING, finalize: () => Promise.reject(error) });
-    await expect(finalize(adapter, 'direct-1')).rejects.toBe(error);
-  });
+  it.each([100, 0])(
+    'waits where its way cannot be asked just now (%i percent)',
+    async (percent) => {
+      const error = new UploadError('unavailable', 'Soon.');
+      const { adapter } = pageOf(percent, { ...VERIFYING, finalize: () => Promise.reject(error) });
+      await expect(finalize(adapter, 'legacy-1')).rejects.toBe(error);
+    },
+  );
 });
