@@ -1,5 +1,6 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 type File = Record<'id' | 'mimeType' | 'checksum' | 'assetId', string>;
@@ -11,10 +12,7 @@ export function createBackend(folder: string): (request: Request) => Promise<Res
   const sealOf = (...signed: string[]) =>
     createHmac('sha256', secret).update(signed.join()).digest('hex');
   const isStored = ({ assetId }: File) =>
-    access(join(folder, assetId)).then(
-      () => true,
-      () => false,
-    );
+    /^[0-9a-f]{64}$/.test(assetId) && existsSync(join(folder, assetId));
   const refuse = (status: number, code: string) =>
     Response.json({ type: 'about:blank', title: code, status, code, detail: code }, { status });
 
@@ -37,7 +35,12 @@ export function createBackend(folder: string): (request: Request) => Promise<Res
     const actual = createHash('sha256').update(bytes).digest('hex');
     if (actual !== checksum) return refuse(400, 'checksum_mismatch');
     await mkdir(folder, { recursive: true });
-    const failure = await writeFile(join(folder, key), bytes, { flag: 'wx' }).catch((e) => e.code);
+    // Its key is given to a file that is whole: what a crash or a full disk cuts off is never finalized.
+    const draft = join(folder, `${randomUUID()}.draft`);
+    const failure = await writeFile(draft, bytes, { flush: true })
+      .then(() => link(draft, join(folder, key)))
+      .catch((e) => e.code);
+    await rm(draft, { force: true });
     if (failure === 'EEXIST') return refuse(412, 'already_exists');
     return failure ? refuse(503, 'unavailable') : new Response();
   }
@@ -51,6 +54,6 @@ export function createBackend(folder: string): (request: Request) => Promise<Res
     const files = (await request.json()) as File[];
     if (area === 'sign') return Response.json(files.map((file) => sign(file, origin)));
     if (area !== 'finalize') return refuse(404, 'not_found');
-    return Response.json(await Promise.all(files.map(isStored)));
+    return Response.json(files.map(isStored));
   };
 }

@@ -28,7 +28,11 @@ const optionsSchema = z.strictObject({
   baseUrl: z._default(z.string(), ''),
   /** Called before every API request, for a bearer token that changes. Default: none. */
   headers: z.optional(z.custom<HeadersOption>((value) => typeof value === 'function')),
-  /** Whether API requests carry cookies. Default `same-origin`. */
+  /**
+   * Whether API requests carry cookies. Default `same-origin`. XMLHttpRequest and EventSource know no `omit`: packs,
+   * the event stream and PUTs always carry the page's cookies to the page's own origin, and with `omit` never to
+   * another one. `packs: false` leaves the first of these out.
+   */
   credentials: z._default(z.enum(['omit', 'same-origin', 'include']), 'same-origin'),
   /** Small files go many to a request, where the server takes them so. Default true. */
   packs: z._default(z.boolean(), true),

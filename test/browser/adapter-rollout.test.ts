@@ -2,7 +2,9 @@ import { beforeAll, beforeEach, expect, inject, it } from 'vitest';
 import { createUploader } from '../../src/create-uploader.ts';
 import { connectFaultServer, type FaultServerClient } from '../../src/testing/client.ts';
 import { bulkheadAdapter } from '../../src/transports/bulkhead-adapter.ts';
+import { defineAdapter } from '../../src/transports/define-adapter.ts';
 import { formPostAdapter } from '../../src/transports/form-post-adapter.ts';
+import { grantLocally } from '../../src/transports/local-credential.ts';
 import { type RolloutFallback, withRollout } from '../../src/transports/rollout.ts';
 import { type Lab, openLab } from '../support/lab-client.ts';
 
@@ -37,6 +39,8 @@ async function uploadFour(direct = bulkheadAdapter({ baseUrl: server.url })) {
   return { fallbacks, assetIds, byLegacy: await backend.countStored?.() };
 }
 
+beforeEach(() => localStorage.clear());
+
 it('brings every file over by the legacy way when the store lets no page in', async () => {
   const match = { route: ['preflight' as const, 'put' as const], key: 'originals/*' };
   await server.plan([{ match, do: 'no-cors' }]);
@@ -50,4 +54,41 @@ it('brings every file over by the legacy way when the new endpoints are not ther
   const { fallbacks, byLegacy } = await uploadFour(bulkheadAdapter({ baseUrl: `${lab.url}/new` }));
   expect(fallbacks).toMatchObject([{ reason: 'unsupported', error: { status: 404 } }]);
   expect(byLegacy).toBe(4);
+});
+
+it('remembers in the browser which way an upload went, until it is finalized', async () => {
+  const upload = {
+    ...{ id: 'upload', name: 'a.jpg', path: 'a.jpg', sizeBytes: 3, mimeType: 'image/jpeg' },
+    checksum: 'a'.repeat(64),
+  };
+  const { signal } = new AbortController();
+  const told: string[] = [];
+  const pageOf = (percent: number) => {
+    const [direct, legacy] = (['direct', 'legacy'] as const).map((name) =>
+      defineAdapter({
+        name,
+        credentials: async (files) =>
+          files.map((file) => grantLocally(file, { uploadUrl: '/', pathname: '' }, Date.now())),
+        put: async () => 'stored',
+        async finalize(items) {
+          told.push(name);
+          return items.map(({ assetId: id }) => {
+            const asset = { id, blobUrl: '', isDuplicate: false, needsProcessing: false };
+            return { status: 'finalized', asset };
+          });
+        },
+      }),
+    );
+    if (!direct || !legacy) throw new Error('Two ways are needed');
+    return withRollout({ percent, key: 'user', direct, legacy });
+  };
+  const before = pageOf(0);
+  const [granted] = await before.credentials([upload], signal);
+  if (granted?.status !== 'granted') throw new Error('Not granted');
+  const { credential } = granted;
+  await before.put({ upload, credential, body: new Blob(), signal, onProgress: () => {} });
+  const item = { ...upload, assetId: credential.assetId };
+  const finalize = async () => (await pageOf(100).finalize([item], signal))[0]?.status;
+  expect([await finalize(), told, localStorage.length]).toEqual(['finalized', ['legacy'], 0]);
+  expect(await finalize()).toBe('failed');
 });

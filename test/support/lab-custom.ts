@@ -27,7 +27,10 @@ export async function startCustomBackend(
       const isStored = (await readdir(folder)).includes(key);
       return isStored ? readFile(path.join(folder, key)) : undefined;
     },
-    countStored: async () => (await readdir(folder)).length,
+    countStored: async () => {
+      const names = await readdir(folder);
+      return names.filter((name) => !name.endsWith('.draft')).length;
+    },
     async close() {
       await proxy.close();
       await new Promise<void>((resolve) => {

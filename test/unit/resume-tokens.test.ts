@@ -3,27 +3,10 @@ import * as z from 'zod/mini';
 import { systemRuntime } from '../../src/runtime/runtime.ts';
 import { createResumeTokens } from '../../src/transports/resume-tokens.ts';
 import type { TokenStorage } from '../../src/transports/token-storage.ts';
+import { memoryStorage } from '../support/memory-storage.ts';
 
 const schema = z.object({ location: z.string() });
 const DAY_MS = 24 * 60 * 60_000;
-
-/** What localStorage does, and how it fails. */
-function storageOf(isFull = () => false) {
-  const items = new Map<string, string>();
-  const storage: TokenStorage = {
-    get length() {
-      return items.size;
-    },
-    key: (at) => [...items.keys()][at] ?? null,
-    getItem: (name) => items.get(name) ?? null,
-    removeItem: (name) => void items.delete(name),
-    setItem(name, value) {
-      if (isFull()) throw new DOMException('Full', 'QuotaExceededError');
-      items.set(name, value);
-    },
-  };
-  return { storage, items };
-}
 
 function tokensOn(
   storage: TokenStorage | undefined,
@@ -37,7 +20,7 @@ function tokensOn(
 
 describe('resume tokens', () => {
   it('outlive the page, and end when they are removed', () => {
-    const { storage, items } = storageOf();
+    const { storage, items } = memoryStorage();
     tokensOn(storage).set('a', { location: 'x' });
     const after = tokensOn(storage);
     expect(after.get('a')).toEqual({ location: 'x' });
@@ -46,7 +29,7 @@ describe('resume tokens', () => {
   });
 
   it('are the adapter’s own', () => {
-    const { storage } = storageOf();
+    const { storage } = memoryStorage();
     tokensOn(storage).set('a', { location: 'x' });
     const runtime = systemRuntime();
     const place = { storage, prefix: 'bulkhead:resume:s3:' };
@@ -55,7 +38,7 @@ describe('resume tokens', () => {
 
   it('are bounded: the oldest goes, and what others keep stays', () => {
     let nowMs = 0;
-    const { storage, items } = storageOf();
+    const { storage, items } = memoryStorage();
     items.set('theme', 'dark');
     const tokens = tokensOn(storage, { nowMs: () => nowMs });
     for (const key of ['a', 'b', 'c', 'd']) {
@@ -73,7 +56,7 @@ describe('resume tokens', () => {
 
   it('expire after a week', () => {
     let nowMs = 0;
-    const { storage, items } = storageOf();
+    const { storage, items } = memoryStorage();
     const tokens = tokensOn(storage, { nowMs: () => nowMs });
     tokens.set('a', { location: 'x' });
     nowMs = 6 * DAY_MS;
@@ -85,7 +68,7 @@ describe('resume tokens', () => {
   it.each(['{', '{"atMs":1}', `{"atMs":${Date.now()},"value":{"location":5}}`])(
     'that are spoilt (%s) are as if they were not there',
     (text) => {
-      const { storage, items } = storageOf();
+      const { storage, items } = memoryStorage();
       items.set('bulkhead:resume:tus:a', text);
       expect([tokensOn(storage).get('a'), items.size]).toEqual([undefined, 0]);
     },
@@ -93,7 +76,7 @@ describe('resume tokens', () => {
 
   it('are kept in memory where the storage is full, never an older one in its place', () => {
     let isFull = false;
-    const { storage } = storageOf(() => isFull);
+    const { storage } = memoryStorage(() => isFull);
     const tokens = tokensOn(storage);
     tokens.set('a', { location: 'old' });
     isFull = true;

@@ -1,75 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { UploadError } from '../../src/errors/upload-error.ts';
-import type { CredentialRequest, UploadAdapter } from '../../src/transports/adapter.ts';
-import { defineAdapter } from '../../src/transports/define-adapter.ts';
-import { grantLocally } from '../../src/transports/local-credential.ts';
-import { type RolloutFallback, rolloutShare, withRollout } from '../../src/transports/rollout.ts';
-
-const { signal } = new AbortController();
-
-function fileOf(id: string): CredentialRequest {
-  const checksum = 'a'.repeat(64);
-  return { id, name: 'a.jpg', path: 'a.jpg', sizeBytes: 3, mimeType: 'image/jpeg', checksum };
-}
-
-/** An adapter that notes what it is asked. */
-function adapterOf(name: string, methods: Partial<UploadAdapter> = {}) {
-  const calls: string[] = [];
-  const adapter = defineAdapter({
-    name,
-    async credentials(files) {
-      calls.push('credentials');
-      return files.map((file) => {
-        const granted = {
-          uploadUrl: 'http://store.test/',
-          pathname: '',
-          assetId: `${name}-${file.id}`,
-        };
-        return grantLocally(file, granted, 0);
-      });
-    },
-    async put() {
-      calls.push('put');
-      return 'stored';
-    },
-    async finalize(items) {
-      calls.push(`finalize ${items.map(({ assetId }) => assetId).join()}`);
-      return items.map(({ assetId: id }) => {
-        if (!id.startsWith(name)) {
-          const error = new UploadError('not_found', 'Of somebody else.');
-          return { status: 'failed', error } as const;
-        }
-        const asset = { id, blobUrl: '', isDuplicate: false, needsProcessing: false };
-        return { status: 'finalized', asset } as const;
-      });
-    },
-    ...methods,
-  });
-  return { adapter, calls };
-}
-
-async function grant(adapter: UploadAdapter, file: CredentialRequest) {
-  const [result] = await adapter.credentials([file], signal);
-  if (result?.status !== 'granted') throw new Error('Not granted');
-  return result.credential;
-}
-
-async function put(adapter: UploadAdapter, id: string) {
-  const upload = fileOf(id);
-  const credential = await grant(adapter, upload);
-  const body = new Blob(['abc']);
-  return adapter.put({ upload, credential, body, signal, onProgress: () => {} });
-}
-
-function rollout(direct: UploadAdapter, legacy: UploadAdapter) {
-  const fallbacks: RolloutFallback[] = [];
-  const adapter = withRollout({
-    ...{ percent: 100, key: 'user', direct, legacy },
-    onFallback: (fallback) => void fallbacks.push(fallback),
-  });
-  return { adapter, fallbacks };
-}
+import type { UploadAdapter } from '../../src/transports/adapter.ts';
+import { rolloutShare, withRollout } from '../../src/transports/rollout.ts';
+import { adapterOf, fileOf, grant, put, rollout, signal } from '../support/rollout-world.ts';
 
 describe('the share of a rollout', () => {
   it('is the same for the same key, and keeps who is in while it grows', () => {
@@ -79,7 +13,7 @@ describe('the share of a rollout', () => {
         const [less, more] = [Math.min(a, b), Math.max(a, b)];
         const isIn = (percent: number) => {
           const [direct, legacy] = [adapterOf('direct').adapter, adapterOf('legacy').adapter];
-          return withRollout({ percent, key, direct, legacy }) !== legacy;
+          return withRollout({ percent, key, direct, legacy }).name === 'rollout:direct';
         };
         if (isIn(less)) expect(isIn(more)).toBe(true);
         expect([isIn(0), isIn(100)]).toEqual([false, true]);
@@ -97,9 +31,21 @@ describe('the share of a rollout', () => {
 });
 
 describe('a rollout', () => {
-  it('leaves legacy users with the legacy adapter itself', () => {
-    const [direct, legacy] = [adapterOf('direct').adapter, adapterOf('legacy').adapter];
-    expect(withRollout({ percent: 0, key: 'user', direct, legacy })).toBe(legacy);
+  it('sends legacy users the legacy way, and leaves the direct backend alone', async () => {
+    const asked = vi.fn(async () => []);
+    const methods = { reconcile: asked, assetChanges: asked, watch: () => () => {} };
+    const direct = adapterOf('direct', methods);
+    const capabilities = { maxConcurrency: 3, maxBatchFiles: 7, verifiesAtFinalize: true };
+    const legacy = adapterOf('legacy', { capabilities });
+    const { adapter } = rollout(direct.adapter, legacy.adapter, 0);
+    expect(await put(adapter, '1')).toBe('stored');
+    await adapter.finalize([{ ...fileOf('1'), assetId: 'legacy-1' }], signal);
+    expect(legacy.calls).toEqual(['credentials', 'put', 'finalize legacy-1']);
+    expect([direct.calls, asked.mock.calls]).toEqual([[], []]);
+    expect(adapter.capabilities).toMatchObject(capabilities);
+    expect([adapter.reconcile, adapter.assetChanges, adapter.watch]).toEqual([
+      ...[undefined, undefined, undefined],
+    ]);
   });
 
   it.each([404, 405, 501])(
@@ -187,18 +133,6 @@ describe('a rollout', () => {
     ]);
   });
 
-  it('asks the other adapter about an upload of an earlier page', async () => {
-    const [direct, legacy] = [adapterOf('direct'), adapterOf('legacy')];
-    const { adapter } = rollout(direct.adapter, legacy.adapter);
-    const items = [
-      { ...fileOf('1'), assetId: 'legacy-1' },
-      { ...fileOf('2'), assetId: 'nobody-2' },
-    ];
-    const [first, second] = await adapter.finalize(items, signal);
-    expect(first).toMatchObject({ status: 'finalized', asset: { id: 'legacy-1' } });
-    expect(second).toMatchObject({ status: 'failed', error: { code: 'not_found' } });
-  });
-
   it('promises no more than both adapters keep', () => {
     const direct = {
       ...adapterOf('direct').adapter,
@@ -234,4 +168,16 @@ describe('a rollout', () => {
     const options = { percent: 101, key: 'user', direct, legacy };
     expect(() => withRollout(options)).toThrow('withRollout.percent');
   });
+
+  it.each([{}, { credentials: 1 }, { name: 'mine', credentials: async () => [] }, undefined])(
+    'names the option that is no adapter: %o',
+    (thing) => {
+      const { adapter } = adapterOf('other');
+      const options = { percent: 10, key: 'user', direct: adapter, legacy: adapter };
+      for (const option of ['direct', 'legacy']) {
+        const wrong = { ...options, [option]: thing };
+        expect(() => withRollout(wrong)).toThrow(`withRollout.${option}: expected an adapter`);
+      }
+    },
+  );
 });
