@@ -18,7 +18,9 @@ export type AdapterDefinition = Omit<UploadAdapter, 'capabilities' | 'put' | 'fi
   readonly finalize?: UploadAdapter['finalize'];
 };
 
-const method = z.optional(z.custom<unknown>((value) => typeof value === 'function', 'a function'));
+const isFunction = (value: unknown) => typeof value === 'function';
+const required = z.custom<unknown>(isFunction, 'expected a function');
+const method = z.optional(required);
 
 const limitsSchema = z.object({
   maxFiles: z.int().check(z.minimum(1)),
@@ -39,7 +41,7 @@ const definitionSchema = z.strictObject({
       pack: z.optional(limitsSchema),
     }),
   ),
-  credentials: z.custom<unknown>((value) => typeof value === 'function', 'expected a function'),
+  credentials: required,
   put: method,
   putPack: method,
   head: method,
@@ -55,7 +57,8 @@ const definitionSchema = z.strictObject({
 
 /**
  * Makes an adapter for a backend of your own. Only `name` and `credentials` are required; the rest is as
- * most presigning backends have it.
+ * most presigning backends have it. Capabilities may be getters: they are asked whenever they are needed. A class needs
+ * none of this: its instance, with all that `UploadAdapter` requires, is an adapter.
  *
  * @example
  * const adapter = defineAdapter({
@@ -69,23 +72,45 @@ const definitionSchema = z.strictObject({
  * @throws OptionError at once, when something is missing, unknown or wrong; it names it
  */
 export function defineAdapter(definition: AdapterDefinition): UploadAdapter {
+  refuseInstance('defineAdapter', definition);
+  refuseInstance('defineAdapter.capabilities', definition?.capabilities);
   const parsed = definitionSchema.safeParse(definition);
   if (!parsed.success) throw toOptionError('defineAdapter', parsed.error);
   const { capabilities = {}, ...methods } = definition;
-  if (capabilities.pack && !methods.putPack) {
+  const pack = Object.getOwnPropertyDescriptor(capabilities, 'pack');
+  // A getter may give it later.
+  if ((pack?.get || pack?.value) && !methods.putPack) {
     throw new OptionError('defineAdapter.putPack', 'capabilities.pack needs it');
   }
   const runtime = systemRuntime();
-  return Object.freeze({
+  const defaults: Omit<UploadAdapter, 'name' | 'credentials'> = {
     put: (request) => xhrPut(request, runtime),
     finalize: async (items) => items.map(asStored),
-    ...methods,
-    capabilities: Object.freeze({
-      maxConcurrency: DEFAULT_CONCURRENCY,
-      maxBatchFiles: DEFAULT_BATCH_FILES,
-      ...capabilities,
-    }),
-  } satisfies UploadAdapter);
+    capabilities: withDefaults(
+      { maxConcurrency: DEFAULT_CONCURRENCY, maxBatchFiles: DEFAULT_BATCH_FILES },
+      capabilities,
+    ),
+  };
+  return withDefaults(defaults, methods) as UploadAdapter;
+}
+
+/** What is given takes the place of a default, unless it is undefined; getters stay getters. */
+function withDefaults<T extends object>(defaults: T, given: object): T {
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(given))) {
+    if (property.get || property.value !== undefined) {
+      Object.defineProperty(defaults, name, property);
+    }
+  }
+  return Object.freeze(defaults);
+}
+
+/** What a class has on its prototype is not listed, and would be lost. */
+function refuseInstance(option: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  const { name } = value.constructor;
+  throw new OptionError(option, `expected a plain object, and an instance of ${name} came`);
 }
 
 /** A backend that is told nothing has nothing to tell: the credential's id is the asset's. */
