@@ -161,12 +161,14 @@ export class Engine implements StageContext, SessionHost {
     const upload = this.ledger.get(id);
     if (!upload || !isEnded(upload.status)) return;
     this.ledger.remove(id);
+    this.pipeline.removed(id);
     this.files.delete(id);
     this.attemptLog.forget(id);
     this.intake.forget(upload);
   }
 
   drop(id: string): void {
+    this.pipeline.handOver(id);
     this.cancel({ id });
     this.remove(id);
   }

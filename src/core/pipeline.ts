@@ -2,6 +2,7 @@ import type { Hasher } from '../hashing/hasher.ts';
 import { BandwidthGate } from './concurrency/bandwidth-gate.ts';
 import { EqualFiles } from './equal-files.ts';
 import { ProcessingTracker } from './processing-tracker.ts';
+import { BegunPuts } from './stages/begun-puts.ts';
 import { CredentialStage } from './stages/credential-stage.ts';
 import { FinalizeStage } from './stages/finalize-stage.ts';
 import { HashStage } from './stages/hash-stage.ts';
@@ -29,6 +30,7 @@ export class Pipeline {
   readonly #put: PutStage;
   readonly #pack: PackStage;
   readonly #held: HeldCredentials;
+  readonly #begun: BegunPuts;
   readonly #bandwidth: BandwidthGate;
   readonly #finalize: FinalizeStage;
   readonly #stages: readonly Stage[];
@@ -58,9 +60,13 @@ export class Pipeline {
       onWait,
     });
     this.#held = new HeldCredentials(context.runtime);
+    this.#begun = new BegunPuts(context);
     this.#bandwidth = new BandwidthGate(context);
     const exits: PutExits = {
-      next: (upload) => this.#finalize.accept(upload),
+      next: (upload) => {
+        if (upload.status === 'uploaded') this.#begun.forget(upload.id);
+        this.#finalize.accept(upload);
+      },
       finalized: (upload) => this.#stored(upload),
       needsCredential: (upload) => this.#credentials.accept(upload),
       needsHash: (upload) => {
@@ -73,6 +79,7 @@ export class Pipeline {
     const sending = { ...exits, credentials: this.#held, bandwidth: this.#bandwidth, onWait };
     this.#put = new PutStage(context, {
       ...sending,
+      begun: this.#begun,
       maxConcurrency: Math.min(maxConcurrency, context.adapter.capabilities.maxConcurrency),
       hasher,
     });
@@ -94,7 +101,10 @@ export class Pipeline {
         this.#held.hold(upload.id, credential);
         this.#ready(upload);
       },
-      duplicateFound: (upload) => this.#stored(upload),
+      duplicateFound: (upload) => {
+        if ('assetId' in upload) this.#begun.replaced(upload.id, upload.assetId);
+        this.#stored(upload);
+      },
       onWait,
     });
     this.#hash = new HashStage(
@@ -175,10 +185,23 @@ export class Pipeline {
 
   /** Ends the work on an upload that has just failed or been cancelled, and lets a follower lead. */
   ended(upload: Upload): void {
-    this.#put.discard(upload.id);
-    this.#pack.cancel(upload.id);
-    this.#context.files.forgetBytes(upload.id);
-    this.#equal.released(upload.id);
+    const { id, status } = upload;
+    this.#put.cancel(id);
+    this.#pack.cancel(id);
+    // One that waits for its file, or is dead, may still go on where its PUT stopped.
+    if (status === 'cancelled' || status === 'rejected') this.#begun.discard(id);
+    this.#context.files.forgetBytes(id);
+    this.#equal.released(id);
+  }
+
+  /** An upload that had ended is forgotten: nobody can retry it any more. */
+  removed(id: string): void {
+    this.#begun.discard(id);
+  }
+
+  /** Another page goes on with it: what the store has of it is not to be thrown away. */
+  handOver(id: string): void {
+    this.#begun.forget(id);
   }
 
   dispose(): void {
@@ -197,6 +220,7 @@ export class Pipeline {
   }
 
   #stored(upload: Upload): void {
+    this.#begun.forget(upload.id);
     this.#context.files.delete(upload.id);
     this.#context.attemptLog.forget(upload.id);
     this.#pack.forget(upload.id);
@@ -206,6 +230,7 @@ export class Pipeline {
 
   #becomeDuplicate(id: string, assetId: string): void {
     const { ledger, files } = this.#context;
+    this.#begun.replaced(id, assetId);
     this.tracker.accept(ledger.apply(id, { type: 'duplicate-found', assetId }));
     files.delete(id);
   }

@@ -114,6 +114,20 @@ export class UploadError extends Error {
   }
 }
 
+/**
+ * An {@link UploadError}, or what says the same as plain data, as JSON does: `{ code, message? }` of a known code.
+ *
+ * @returns undefined for anything else
+ */
+export function toKnownError(value: unknown): UploadError | undefined {
+  if (value instanceof UploadError) return value;
+  const { code, message } = Object(value) as { code?: unknown; message?: unknown };
+  if (typeof code !== 'string') return undefined;
+  if (!Object.hasOwn(LOCAL_CODES, code) && !Object.hasOwn(PROBLEMS, code)) return undefined;
+  const text = typeof message === 'string' ? message : 'The backend refused the file.';
+  return new UploadError(code as UploadErrorCode, text, { cause: value });
+}
+
 /** Anything thrown, as an {@link UploadError}. */
 export function toUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error;

@@ -152,7 +152,10 @@ export interface UploadAdapter {
     files: readonly ReconcileRequest[],
     signal: AbortSignal,
   ): Promise<readonly ReconcileResult[]>;
-  /** A person gave the upload up: the backend may forget what it has of it. Never awaited. */
+  /**
+   * The upload was cancelled, refused, or cleared as a dead letter after its PUT had begun: the backend may forget what
+   * it has of it. Called with the credential of its last PUT; never awaited.
+   */
   abort?(credential: Credential): Promise<void>;
   /** Whether the store's host answers at all, whatever it answers: tells a blocked page from an outage. */
   isStoreReachable?(credential: Credential): Promise<boolean>;

@@ -18,17 +18,21 @@ export type AdapterDefinition = Omit<UploadAdapter, 'capabilities' | 'put' | 'fi
 
 /** Fills in what is left out. What this package defines is right by its types; `defineAdapter` checks first. */
 export function completeAdapter({ capabilities, ...methods }: AdapterDefinition): UploadAdapter {
-  const runtime = systemRuntime();
+  const defaults = adapterDefaults();
   return Object.freeze({
+    ...defaults,
+    ...methods,
+    capabilities: Object.freeze({ ...defaults.capabilities, ...capabilities }),
+  });
+}
+
+export function adapterDefaults(): Omit<UploadAdapter, 'name' | 'credentials'> {
+  const runtime = systemRuntime();
+  return {
     put: (request) => xhrPut(request, runtime),
     finalize: async (items) => items.map(asStored),
-    ...methods,
-    capabilities: Object.freeze({
-      maxConcurrency: DEFAULT_CONCURRENCY,
-      maxBatchFiles: DEFAULT_BATCH_FILES,
-      ...capabilities,
-    }),
-  } satisfies UploadAdapter);
+    capabilities: { maxConcurrency: DEFAULT_CONCURRENCY, maxBatchFiles: DEFAULT_BATCH_FILES },
+  };
 }
 
 /** A backend that is told nothing has nothing to tell: the credential's id is the asset's. */

@@ -1,9 +1,11 @@
 import * as z from 'zod/mini';
 import { OptionError, toOptionError } from '../errors/option-error.ts';
 import type { UploadAdapter } from './adapter.ts';
-import { type AdapterDefinition, completeAdapter } from './complete-adapter.ts';
+import { type AdapterDefinition, adapterDefaults } from './complete-adapter.ts';
 
-const method = z.optional(z.custom<unknown>((value) => typeof value === 'function', 'a function'));
+const isFunction = (value: unknown) => typeof value === 'function';
+const required = z.custom<unknown>(isFunction, 'expected a function');
+const method = z.optional(required);
 
 const limitsSchema = z.object({
   maxFiles: z.int().check(z.minimum(1)),
@@ -24,7 +26,7 @@ const definitionSchema = z.strictObject({
       pack: z.optional(limitsSchema),
     }),
   ),
-  credentials: z.custom<unknown>((value) => typeof value === 'function', 'expected a function'),
+  credentials: required,
   put: method,
   putPack: method,
   head: method,
@@ -40,7 +42,8 @@ const definitionSchema = z.strictObject({
 
 /**
  * Makes an adapter for a backend of your own. Only `name` and `credentials` are required; the rest is as
- * most presigning backends have it.
+ * most presigning backends have it. Capabilities may be getters: they are asked whenever they are needed. A class needs
+ * none of this: its instance, with all that `UploadAdapter` requires, is an adapter.
  *
  * @example
  * const adapter = defineAdapter({
@@ -54,10 +57,36 @@ const definitionSchema = z.strictObject({
  * @throws OptionError at once, when something is missing, unknown or wrong; it names it
  */
 export function defineAdapter(definition: AdapterDefinition): UploadAdapter {
+  refuseInstance('defineAdapter', definition);
+  refuseInstance('defineAdapter.capabilities', definition?.capabilities);
   const parsed = definitionSchema.safeParse(definition);
   if (!parsed.success) throw toOptionError('defineAdapter', parsed.error);
-  if (definition.capabilities?.pack && !definition.putPack) {
+  const pack = Object.getOwnPropertyDescriptor(definition.capabilities ?? {}, 'pack');
+  // A getter may give it later.
+  if ((pack?.get || pack?.value) && !definition.putPack) {
     throw new OptionError('defineAdapter.putPack', 'capabilities.pack needs it');
   }
-  return completeAdapter(definition);
+  const { capabilities = {}, ...methods } = definition;
+  const defaults = adapterDefaults();
+  const able = withDefaults(defaults.capabilities, capabilities);
+  return withDefaults({ ...defaults, capabilities: able }, methods) as UploadAdapter;
+}
+
+/** What is given takes the place of a default, unless it is undefined; getters stay getters. */
+function withDefaults<T extends object>(defaults: T, given: object): T {
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(given))) {
+    if (property.get || property.value !== undefined) {
+      Object.defineProperty(defaults, name, property);
+    }
+  }
+  return Object.freeze(defaults);
+}
+
+/** What a class has on its prototype is not listed, and would be lost. */
+function refuseInstance(option: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  const { name } = value.constructor;
+  throw new OptionError(option, `expected a plain object, and an instance of ${name} came`);
 }

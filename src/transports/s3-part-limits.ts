@@ -15,7 +15,7 @@ export const partLimitsSchema = z
   .check(
     z.refine(
       ({ minPartBytes, maxPartBytes }) => minPartBytes <= maxPartBytes,
-      'expected minPartBytes of at most maxPartBytes',
+      'minPartBytes exceeds maxPartBytes',
     ),
   );
 /** Smaller files go in one PUT: two more requests would cost more than they save. */

@@ -15,7 +15,6 @@ import { xhrPut } from './xhr-put.ts';
 const DEFAULT_CONCURRENCY = 6;
 /** HEAD requests at once, when answers were lost. */
 const HEADS_AT_ONCE = 6;
-const BATCH_FILES = 100;
 
 const optionsSchema = z.strictObject({
   /** Asks your backend for keys; called again before they expire, and when the store refuses them. */
@@ -95,7 +94,7 @@ export function s3TemporaryCredentialsAdapter(
   return completeAdapter({
     name: 's3-temporary-credentials',
     capabilities: {
-      ...{ maxConcurrency, maxBatchFiles: BATCH_FILES, createOnly, checksum: 'sha256' },
+      ...{ maxConcurrency, createOnly, checksum: 'sha256' },
       ...{ verifiesAtFinalize: options.verifiesAtFinalize, multipart: true },
     },
 

@@ -69,6 +69,48 @@ describe('defineAdapter', () => {
     expect(define).toThrow(option);
   });
 
+  it('says what was expected of a method', () => {
+    const define = () => defineAdapter({ name: 'mine', credentials: granted, put: 'PUT' as never });
+    expect(define).toThrow('defineAdapter.put: expected a function');
+  });
+
+  it('keeps capabilities live that become known later', () => {
+    const limits = { maxFiles: 10, maxBytes: 1_000, maxFileBytes: 100 };
+    let pack: typeof limits | undefined;
+    const adapter = defineAdapter({
+      ...{ name: 'mine', credentials: granted, putPack: async () => [] },
+      capabilities: {
+        get pack() {
+          return pack;
+        },
+      },
+    });
+    expect(adapter.capabilities.pack).toBeUndefined();
+    pack = limits;
+    expect(adapter.capabilities.pack).toBe(limits);
+    expect(adapter.capabilities.maxConcurrency).toBe(6);
+  });
+
+  it('does not take undefined in place of a default', () => {
+    const undefineds = { put: undefined, capabilities: { maxConcurrency: undefined } };
+    const adapter = defineAdapter({ name: 'mine', credentials: granted, ...undefineds } as never);
+    expect(adapter.capabilities.maxConcurrency).toBe(6);
+    expect(adapter.put).toBeTypeOf('function');
+  });
+
+  it('refuses an instance of a class, whose methods would be lost', () => {
+    class Mine {
+      readonly name = 'mine';
+      credentials = granted;
+      async put() {
+        return 'stored' as const;
+      }
+    }
+    const define = () => defineAdapter(new Mine());
+    expect(define).toThrow(OptionError);
+    expect(define).toThrow('defineAdapter: expected a plain object, and an instance of Mine came');
+  });
+
   it('makes an adapter whose uploads are done when they are stored', async () => {
     const stored: string[] = [];
     const { uploader, finish, runtime } = createWith(() =>

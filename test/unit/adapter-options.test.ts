@@ -11,7 +11,7 @@ it.each([
   ],
   [
     's3PresignedAdapter.partLimits',
-    'expected minPartBytes of at most maxPartBytes',
+    'minPartBytes exceeds maxPartBytes',
     () =>
       s3PresignedAdapter({
         sign: async () => [],

@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { packBytes } from '../../src/core/stages/pack-plan.ts';
 import { createUploader } from '../../src/create-uploader.ts';
 import { UploadError } from '../../src/errors/upload-error.ts';
+import type { PackOutcome } from '../../src/transports/adapter.ts';
+import { defineAdapter } from '../../src/transports/define-adapter.ts';
+import { grantLocally } from '../../src/transports/local-credential.ts';
 import {
   createWorld,
   expectInvariants,
@@ -10,6 +13,7 @@ import {
   textHasher,
   type World,
 } from '../support/uploader-world.ts';
+import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
 const PACK = { maxFiles: 50, maxBytes: 100_000, maxFileBytes: 1_000 };
 const network = () => new UploadError('network_failed', 'gone');
@@ -271,4 +275,50 @@ describe('how much a pack carries', () => {
     const bytes = packBytes({ ...PACK, maxBytes: 4 * 1024 * 1024 }, bytesPerSecond, 2);
     expect(bytes / bytesPerSecond).toBeLessThanOrEqual(2);
   });
+
+  it.each(['pause', 'abort'] as const)(
+    'end for one file’s sake, and what they answer of the others is no failure: %s',
+    async (how) => {
+      const runtime = new VirtualRuntime(1);
+      const stored: string[] = [];
+      const adapter = defineAdapter({
+        name: 'one after the other',
+        capabilities: { checksum: 'sha256', pack: PACK },
+        async credentials(files) {
+          const where = { uploadUrl: 'memory:', pathname: '' };
+          return files.map((file) => grantLocally(file, where, runtime.epochNow()));
+        },
+        async put() {
+          return 'stored';
+        },
+        async putPack({ items, signal }) {
+          const outcomes: PackOutcome[] = [];
+          for (const { upload } of items) {
+            if (!signal.aborted) await runtime.sleep(1_000);
+            if (signal.aborted) {
+              outcomes.push({ failed: new UploadError('cancelled', 'The upload was cancelled.') });
+            } else {
+              stored.push(upload.name);
+              outcomes.push('stored');
+            }
+          }
+          return outcomes;
+        },
+      });
+      const uploader = createUploader({ adapter, runtime, hasher: textHasher(runtime) });
+      await uploader.add(textFiles(20));
+      await runtime.advance(1_500);
+      const sending = [...uploader.uploads()].filter(({ status }) => status === 'uploading');
+      expect(sending.length).toBeGreaterThan(2);
+      const id = sending.at(-1)?.id ?? '';
+      uploader[how]({ id });
+      await runtime.advance(60_000);
+      const others = [...uploader.uploads()].filter((upload) => upload.id !== id);
+      expect(others.filter(({ status }) => status !== 'embedding')).toEqual([]);
+      expect(uploader.get(id)?.status).toBe(how === 'pause' ? 'ready' : 'cancelled');
+      // What was stored before counts: nothing went twice.
+      expect(new Set(stored).size).toBe(stored.length);
+      expect(runtime.errors).toEqual([]);
+    },
+  );
 });

@@ -4,6 +4,7 @@ import type { Credential } from '../../protocol/index.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Journal } from '../../storage/journal.ts';
 import type { CredentialRequest, UploadAdapter } from '../../transports/adapter.ts';
+import { credentialResults, finalizeOutcomes, putOutcome } from '../stages/adapter-answers.ts';
 import { asUploadError } from '../stages/stage.ts';
 import type { Diagnosis, DiagnosisCheck } from './diagnosis.ts';
 import { apiFix, storeFix } from './fixes.ts';
@@ -142,7 +143,8 @@ async function askForCredential(
   granted: { credential?: Credential },
 ): Promise<Finding> {
   try {
-    const [result] = await parts.adapter.credentials([upload], parts.signal);
+    const answer = await parts.adapter.credentials([upload], parts.signal);
+    const [result] = credentialResults(answer, 1);
     if (result?.status === 'granted') {
       granted.credential = result.credential;
       return { status: 'ok', detail: 'The server gives credentials.' };
@@ -177,7 +179,7 @@ async function send(
   const { adapter, signal } = parts;
   try {
     const request = { upload, credential, body, signal, onProgress: () => {} };
-    const outcome = await adapter.put(request);
+    const outcome = putOutcome(await adapter.put(request));
     if (outcome !== 'lost') return { status: 'ok', detail: 'This page can write to the store.' };
     return {
       status: 'warning',
@@ -200,7 +202,8 @@ async function finalize(
 ): Promise<Finding> {
   const { adapter, signal } = parts;
   try {
-    const [outcome] = await adapter.finalize([{ ...upload, assetId }], signal);
+    const answer = await adapter.finalize([{ ...upload, assetId }], signal);
+    const [outcome] = finalizeOutcomes(answer, 1);
     if (outcome?.status === 'finalized') {
       const detail = `The server took the probe as an asset (${outcome.asset.id}): delete it.`;
       return { status: 'warning', detail };

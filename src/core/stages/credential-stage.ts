@@ -4,6 +4,7 @@ import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
+import { credentialResults } from './adapter-answers.ts';
 import { Linger } from './linger.ts';
 import { type FailedEnding, runBatch } from './run-batch.ts';
 import { judgeFailure, type Stage, type StageContext, stillIn, takeable } from './stage.ts';
@@ -129,7 +130,7 @@ export class CredentialStage implements Stage {
       stage: 'credentials',
       lane: this.lane,
       batch,
-      call: () => adapter.credentials(batch, signal),
+      call: async () => credentialResults(await adapter.credentials(batch, signal), batch.length),
       settle: (id, result) => this.#settle(id, result),
       fail: (...failed) => this.#fail(...failed),
     });

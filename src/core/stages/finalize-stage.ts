@@ -5,6 +5,7 @@ import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
+import { finalizeOutcomes } from './adapter-answers.ts';
 import { Linger } from './linger.ts';
 import { type FailedEnding, runBatch } from './run-batch.ts';
 import {
@@ -108,7 +109,9 @@ export class FinalizeStage implements Stage {
     const inDoubt = adapter.capabilities.verifiesAtFinalize
       ? []
       : batch.filter(({ status }) => status === 'put-unknown');
-    if (inDoubt.length === 0) return adapter.finalize(batch, signal);
+    if (inDoubt.length === 0) {
+      return finalizeOutcomes(await adapter.finalize(batch, signal), batch.length);
+    }
     const heads = await this.#headsOf(inDoubt);
     // One that cannot be asked about keeps no other from being finalized.
     if (heads instanceof UploadError && inDoubt.length === batch.length) throw heads;
@@ -116,7 +119,10 @@ export class FinalizeStage implements Stage {
     const isThere = (index: number) => !(heads instanceof UploadError) && heads?.[index] === true;
     const absent = new Set(inDoubt.filter((_, index) => !isThere(index)));
     const there = batch.filter((upload) => !absent.has(upload));
-    const outcomes = there.length === 0 ? [] : await adapter.finalize(there, signal);
+    const outcomes =
+      there.length === 0
+        ? []
+        : finalizeOutcomes(await adapter.finalize(there, signal), there.length);
     return batch.map((upload): FinalizeOutcome => {
       const outcome = outcomes[there.indexOf(upload)];
       if (outcome) return outcome;

@@ -8,6 +8,7 @@ import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
+import { packOutcomes } from './adapter-answers.ts';
 import { explainPutFailure } from './explain-put-failure.ts';
 import { FileWatch } from './file-watch.ts';
 import type { HeldCredentials } from './held-credentials.ts';
@@ -31,6 +32,12 @@ const LINGER_MS = 100;
 const MAX_PACK_FAILURES = 2;
 
 type Ready = Upload & { readonly status: 'ready' };
+
+/** What a look at a file of the pack found. */
+interface Fault {
+  readonly error: UploadError;
+  readonly index: number;
+}
 
 export interface PackStageOptions extends PutExits {
   readonly credentials: HeldCredentials;
@@ -96,7 +103,8 @@ export class PackStage implements Stage {
   /** Whether an upload may go in a pack: a small one, that did not fail before. */
   takes({ id, sizeBytes, attempts }: Upload): boolean {
     const limits = this.#context.adapter.capabilities.pack;
-    if (!this.isOn || !limits || sizeBytes > limits.maxFileBytes || attempts.put > 0) return false;
+    if (!this.isOn || !limits || limits.maxFiles < 1) return false;
+    if (sizeBytes > limits.maxFileBytes || attempts.put > 0) return false;
     return (this.#failures.get(id) ?? 0) < MAX_PACK_FAILURES;
   }
 
@@ -120,7 +128,8 @@ export class PackStage implements Stage {
       const mayGrow = this.readyCount < limits.maxFiles && this.#queuedBytes < maxBytes;
       if (mayGrow && !this.#options.isUpstreamIdle() && this.#linger.isOn) break;
       const pack = this.#gather(maxBytes, limits.maxFiles);
-      if (pack.length > 0) this.lane.run(() => this.#send(pack));
+      if (pack.length === 0) break;
+      this.lane.run(() => this.#send(pack));
     }
     if (this.lane.free() > 0) this.lane.starved();
   }
@@ -200,7 +209,7 @@ export class PackStage implements Stage {
     for (const { id } of pack) this.#aborts.set(id, controller);
     let items: readonly (PackItem & { readonly upload: Ready })[] = [];
     let watch: FileWatch | undefined;
-    let spoilt: { readonly error: UploadError; readonly index: number } | undefined;
+    let spoilt: Fault | undefined;
     try {
       items = await this.#open(pack, signal);
       if (signal.aborted || items.length === 0) return;
@@ -214,23 +223,25 @@ export class PackStage implements Stage {
         },
       });
       const onProgress = this.#progressOf(items, signal, watch);
-      const outcomes = await adapter.putPack?.({ items, signal, onProgress });
+      const answer = await adapter.putPack?.({ items, signal, onProgress });
+      const outcomes = packOutcomes(answer, items.length);
       watch.stop();
       const files = items.length;
       const bytes = items.reduce((sum, { body }) => sum + body.size, 0);
-      const isLost = outcomes?.includes('lost') ?? false;
-      if (!isLost) {
+      const isLost = outcomes.includes('lost');
+      if (!isLost && !signal.aborted) {
         this.lane.succeeded(runtime.now() - startMs);
         telemetry.span('put', startMs, { uploadId: null, outcome: 'ok', bytes, files });
         this.#files.add(files, runtime.now());
         this.#bytes.add(bytes, runtime.now());
       }
-      const costsAttempt = isLost && this.lane.failed(lostAnswer());
+      const costsAttempt = isLost && !signal.aborted && this.lane.failed(lostAnswer());
       for (const [index, item] of items.entries()) {
-        const outcome = outcomes?.[index] ?? missing();
+        const outcome = outcomes[index];
         if (outcome === 'lost') this.#lost(item.upload.id, costsAttempt);
-        else await this.#settle(item, outcome, signal);
+        else if (outcome) await this.#settle(item, outcome, controller);
       }
+      this.#blame(items, spoilt);
     } catch (cause) {
       watch?.stop();
       const fault = spoilt;
@@ -244,8 +255,7 @@ export class PackStage implements Stage {
         files,
       });
       if (fault) {
-        const spoiltId = items[fault.index]?.upload.id;
-        if (spoiltId !== undefined) this.#failed(spoiltId, fault.error, true);
+        this.#blame(items, fault);
       } else {
         await this.#failedWhole(items, failure, startMs);
       }
@@ -303,18 +313,30 @@ export class PackStage implements Stage {
   async #settle(
     { upload: { id }, body }: PackItem,
     outcome: Exclude<PackOutcome, 'lost'>,
-    signal: AbortSignal,
+    controller: AbortController,
   ): Promise<void> {
-    this.#aborts.delete(id);
-    this.#failures.delete(id);
-    if (outcome === 'stored') this.#results.stored(id);
-    else if ('finalized' in outcome) this.#results.finalized(id, outcome.finalized);
-    else {
+    const { signal } = controller;
+    if (typeof outcome === 'object' && 'failed' in outcome) {
       const { runtime } = this.#context;
       const error = await explainPutFailure(outcome.failed, body, { runtime, signal });
+      // Ended for another one's sake, it did not fail: it goes in another pack.
+      if (signal.aborted) return;
       if (error.action === 'throttle') this.lane.failed(error);
+      this.#failures.delete(id);
       this.#failed(id, error, error.action !== 'throttle');
+      return;
     }
+    if (outcome === 'stored') this.#results.stored(id);
+    else this.#results.finalized(id, outcome.finalized);
+    this.#failures.delete(id);
+    // Paused and resumed meanwhile, it is in another pack by now.
+    if (this.#aborts.get(id) === controller) this.#aborts.delete(id);
+  }
+
+  /** The pack was ended for one file, which is not what it was: that one fails. */
+  #blame(items: readonly PackItem[], fault: Fault | undefined): void {
+    const spoilt = fault && items[fault.index];
+    if (spoilt) this.#failed(spoilt.upload.id, fault.error, true);
   }
 
   /** What came of it finalize finds out; where packs never get an answer, the file goes alone in the end. */
@@ -371,11 +393,6 @@ export class PackStage implements Stage {
 }
 
 const lostAnswer = () => new UploadError('network_failed', 'The server’s answer was lost.');
-
-function missing(): { readonly failed: UploadError } {
-  const message = 'The server’s answer left this file out.';
-  return { failed: new UploadError('unexpected_response', message) };
-}
 
 /** The server takes no packs after all, or something on the way does not let them through. */
 function isUnsupported({ status, code }: UploadError): boolean {

@@ -3,13 +3,14 @@ import { UploadError } from '../../errors/upload-error.ts';
 import type { Hasher } from '../../hashing/hasher.ts';
 import { findFault } from '../../hashing/read-error.ts';
 import type { Credential } from '../../protocol/index.ts';
-import type { PutOutcome } from '../../transports/adapter.ts';
 import type { BandwidthGate } from '../concurrency/bandwidth-gate.ts';
 import { GoodputMeter } from '../goodput-meter.ts';
 import { Lane } from '../lane.ts';
 import { RowQueue } from '../row-queue.ts';
 import type { WaitReason } from '../types.ts';
 import type { Upload } from '../upload-state.ts';
+import { putOutcome } from './adapter-answers.ts';
+import type { BegunPuts } from './begun-puts.ts';
 import { explainPutFailure } from './explain-put-failure.ts';
 import { FileWatch } from './file-watch.ts';
 import type { HeldCredentials } from './held-credentials.ts';
@@ -29,7 +30,7 @@ type Ready = Upload & { readonly status: 'ready' };
 interface FailedPut {
   readonly credential: Credential;
   readonly error: UploadError;
-  /** Of the file, before or while it was read: it says nothing of the store or the way there. */
+  /** Of the file, before or while it was read, or of the adapter: it says nothing of the store or the way there. */
   readonly isLocal: boolean;
   readonly sentBytes: number;
   readonly startMs: number;
@@ -39,6 +40,7 @@ export interface PutStageOptions extends PutExits {
   readonly maxConcurrency: number;
   readonly credentials: HeldCredentials;
   readonly bandwidth: BandwidthGate;
+  readonly begun: BegunPuts;
   readonly hasher: Hasher;
   readonly onWait: (wait: WaitReason) => void;
 }
@@ -111,18 +113,10 @@ export class PutStage implements Stage {
     }
   }
 
-  /** Ends the PUT of an upload that was paused. */
+  /** Ends the PUT of an upload that was paused, or has ended. */
   cancel(id: string): void {
     this.#options.credentials.delete(id);
     this.#aborts.get(id)?.abort();
-  }
-
-  /** Ends the PUT of an upload that nobody wants any more; the backend may forget what it has of it. */
-  discard(id: string): void {
-    const { adapter, runtime } = this.#context;
-    const credential = this.#aborts.has(id) ? this.#options.credentials.get(id) : undefined;
-    this.cancel(id);
-    if (credential) adapter.abort?.(credential).catch((error) => runtime.reportError(error));
   }
 
   dispose(): void {
@@ -142,6 +136,7 @@ export class PutStage implements Stage {
     let body: Blob | undefined;
     let watch: FileWatch | undefined;
     let spoilt: UploadError | undefined;
+    let hasAnswered = false;
     const isTakenBack = () => signal.aborted && spoilt === undefined;
     try {
       body = await this.#open(upload, signal);
@@ -169,11 +164,17 @@ export class PutStage implements Stage {
           if (!signal.aborted) ledger.progressed(id, sent);
         },
       };
-      const outcome = await adapter.put(request).catch((cause: unknown): PutOutcome => {
+      this.#options.begun.began(id, credential);
+      let answer: unknown;
+      try {
+        answer = await adapter.put(request);
+      } catch (cause) {
         // Firefox reports all of a file that was cut off as sent. If it was, it may be stored: ask.
-        if (spoilt && sentBytes >= sizeBytes) return 'lost';
-        throw spoilt ?? cause;
-      });
+        if (!spoilt || sentBytes < sizeBytes) throw spoilt ?? cause;
+        answer = 'lost';
+      }
+      hasAnswered = true;
+      const outcome = putOutcome(answer);
       watch.stop();
       if (outcome !== 'lost') {
         this.#refusals = 0;
@@ -201,7 +202,9 @@ export class PutStage implements Stage {
       telemetry.span('put', startMs, { uploadId: id, outcome: 'failed', code: error.code });
       if (error.action === 'throttle') telemetry.throttled();
       if (isTakenBack()) return;
-      const isLocal = !watch || error === spoilt || error.code === 'file_unreadable';
+      const isOfFile = !watch || error === spoilt || error.code === 'file_unreadable';
+      // A wrong answer is the adapter's fault, and no outage.
+      const isLocal = isOfFile || hasAnswered;
       await this.#fail(id, { credential, error, isLocal, sentBytes, startMs });
     } finally {
       watch?.stop();

@@ -1,4 +1,4 @@
-import { UploadError } from '../../errors/upload-error.ts';
+import type { UploadError } from '../../errors/upload-error.ts';
 import type { Lane } from '../lane.ts';
 import type { Upload } from '../upload-state.ts';
 import { asUploadError, haltsOn, type StageContext } from './stage.ts';
@@ -10,6 +10,7 @@ export interface BatchRun<Result extends { readonly status: string }> {
   readonly stage: 'credentials' | 'finalize';
   readonly lane: Lane;
   readonly batch: readonly Upload[];
+  /** Gives one result for each upload. */
   readonly call: () => Promise<readonly (Result | FailedResult)[]>;
   readonly settle: (id: string, result: Result) => void;
   readonly fail: (
@@ -42,7 +43,8 @@ export async function runBatch<Result extends { readonly status: string }>(
     lane.succeeded();
     context.stops.apiSucceeded();
     for (const [index, { id }] of batch.entries()) {
-      const result = results[index] ?? missingResult();
+      const result = results[index];
+      if (result === undefined) continue;
       if (isFailed(result)) fail(id, result.error, true, 'refused');
       else settle(id, result);
     }
@@ -55,9 +57,4 @@ export async function runBatch<Result extends { readonly status: string }>(
     const costsAttempt = !isHalted && lane.failed(error);
     for (const { id } of batch) fail(id, error, costsAttempt, 'gave-up');
   }
-}
-
-function missingResult(): FailedResult {
-  const message = 'The server’s answer left this file out.';
-  return { status: 'failed', error: new UploadError('unexpected_response', message) };
 }

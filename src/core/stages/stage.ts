@@ -1,4 +1,4 @@
-import { toUploadError, UploadError } from '../../errors/upload-error.ts';
+import { toKnownError, toUploadError, UploadError } from '../../errors/upload-error.ts';
 import { decideRetry, type RetryStage } from '../../retry/retry-policy.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { UploadAdapter } from '../../transports/adapter.ts';
@@ -135,11 +135,17 @@ export function judgeFailure(
 
 /** What an adapter's method threw, as it means it. */
 export function asUploadError(
-  { adapter }: Pick<StageContext, 'adapter'>,
+  { adapter, runtime }: Pick<StageContext, 'adapter' | 'runtime'>,
   cause: unknown,
 ): UploadError {
   if (cause instanceof UploadError) return cause;
-  return adapter.classify?.(cause) ?? toUploadError(cause);
+  try {
+    return toKnownError(adapter.classify?.(cause)) ?? toUploadError(cause);
+  } catch (error) {
+    // What it cannot classify counts as if it had not been asked.
+    runtime.reportError(error);
+    return toUploadError(cause);
+  }
 }
 
 /** Pauses everything when only somebody's act can help. @returns whether that is so */
