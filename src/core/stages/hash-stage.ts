@@ -13,7 +13,7 @@ const CONCURRENT_READS = 4;
  * many as go in one read, so that the next is full when one has ended.
  */
 const CONCURRENT_SMALL_READS = 128;
-const SMALL_READS_BYTES = 2 * 1024 * 1024;
+const SMALL_READS_BYTES = 4 * 1024 * 1024;
 /** Most bytes read at once; one larger file still goes, alone. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
