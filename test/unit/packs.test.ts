@@ -65,6 +65,13 @@ describe('packs', () => {
     expect(sent(world, 'put')).toHaveLength(100);
   });
 
+  it('are not made where none of their files may be in them', async () => {
+    const world = createWorld({}, { pack: { ...PACK, maxFiles: 0 } });
+    await upload(world, textFiles(100));
+    expect(sent(world, 'pack')).toEqual([]);
+    expect(sent(world, 'put')).toHaveLength(100);
+  });
+
   it('leave out what the server has before a byte is sent', async () => {
     const world = createWorld({}, { pack: PACK });
     await upload(world, textFiles(60));

@@ -88,7 +88,8 @@ export class PackStage implements Stage {
   /** Whether packs are made at all. */
   get isOn(): boolean {
     const { adapter } = this.#context;
-    return !this.#isOff && adapter.putPack !== undefined && adapter.capabilities.pack !== undefined;
+    const { maxFiles = 0 } = adapter.capabilities.pack ?? {};
+    return !this.#isOff && adapter.putPack !== undefined && maxFiles > 0;
   }
 
   /** Uploads that hold a credential and wait for a pack. */
@@ -103,8 +104,7 @@ export class PackStage implements Stage {
   /** Whether an upload may go in a pack: a small one, that did not fail before. */
   takes({ id, sizeBytes, attempts }: Upload): boolean {
     const limits = this.#context.adapter.capabilities.pack;
-    if (!this.isOn || !limits || limits.maxFiles < 1) return false;
-    if (sizeBytes > limits.maxFileBytes || attempts.put > 0) return false;
+    if (!this.isOn || !limits || sizeBytes > limits.maxFileBytes || attempts.put > 0) return false;
     return (this.#failures.get(id) ?? 0) < MAX_PACK_FAILURES;
   }
 
@@ -128,8 +128,7 @@ export class PackStage implements Stage {
       const mayGrow = this.readyCount < limits.maxFiles && this.#queuedBytes < maxBytes;
       if (mayGrow && !this.#options.isUpstreamIdle() && this.#linger.isOn) break;
       const pack = this.#gather(maxBytes, limits.maxFiles);
-      if (pack.length === 0) break;
-      this.lane.run(() => this.#send(pack));
+      if (pack.length > 0) this.lane.run(() => this.#send(pack));
     }
     if (this.lane.free() > 0) this.lane.starved();
   }
